@@ -1,0 +1,27 @@
+"""The app."""
+
+from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.db.models import signals
+from django.utils.translation import gettext_lazy as _
+
+
+class JWTAuthConfig(AppConfig):
+    """Connects checks and receivers; importing any module of ours has no such effect."""
+
+    name = "django_jwtauth"
+    verbose_name = _("JSON Web Tokens")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and the receivers for changed users."""
+        # These import models, so they cannot be imported before the apps are loaded.
+        from . import checks, receivers
+
+        for check in checks.CHECKS:
+            django_checks.register(check, django_checks.Tags.security)
+        for check in checks.DEPLOY_CHECKS:
+            django_checks.register(check, django_checks.Tags.security, deploy=True)
+        signals.pre_save.connect(receivers.user_will_be_saved)
+        signals.post_save.connect(receivers.user_was_saved)
+        signals.post_delete.connect(receivers.user_was_deleted)

@@ -1,0 +1,179 @@
+"""Authentication classes for Django REST framework, and the form its refusals take.
+
+REST framework imports this module while it imports its own views, at times before the apps are loaded: so nothing
+here imports models.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Exists
+from django.utils.translation import gettext_lazy as _
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from . import conf, revocation
+from .errors import InvalidTokenError, JWTAuthError
+from .verifier import AccessToken
+
+_MESSAGES = {
+    "credentials": _("No active account found with the given credentials"),
+    "invalid": _("Token is invalid"),
+    "wrong_type": _("Token has wrong type"),
+    "expired": _("Token is expired"),
+    "not_yet_valid": _("Token is not yet valid"),
+    "wrong_audience": _("Token is meant for another service"),
+    "wrong_issuer": _("Token is from another issuer"),
+    "revoked": _("Token is revoked"),
+    "reused": _("Refresh token was used before; the session has been ended"),
+    "ahead": _("Token is newer than its session"),
+    "session_expired": _("Session has expired"),
+    "stale": _("Revocations cannot be checked at the moment"),
+    "user_inactive": _("User is inactive"),
+    "password_changed": _("The user's password has been changed"),
+    "not_authenticated": _("Authentication credentials were not provided."),
+    "conflict": _("Another refresh of this session is under way; try again"),
+}
+_CODE_MESSAGES = {
+    "user_not_found": _("User not found"),
+    "bad_authorization_header": _("Authorization header must contain two space-delimited values"),
+}
+
+
+def error_body(error: JWTAuthError) -> dict[str, Any]:
+    """Return the body of the answer that refuses: ``detail`` for people, ``code`` and ``reason`` for programs."""
+    detail = _CODE_MESSAGES.get(error.code) or _MESSAGES[error.reason]
+    return {"detail": detail, "code": error.code, "reason": error.reason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatelessUser:
+    """The user of a request that was authenticated by its token alone. There may be no such user in any database.
+
+    Claims are read as attributes where they are there: ``request.user.tenant``.
+    """
+
+    issuer: str
+    """Who says so. A subject is unique per issuer only, so the identity is both."""
+    pk: str
+    """The token's ``sub``."""
+    token: AccessToken = field(compare=False, repr=False)
+    """What else is known."""
+
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
+
+    @property
+    def id(self) -> str:
+        """The same as ``pk``."""
+        return self.pk
+
+    def __str__(self) -> str:
+        return self.pk
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is no attribute of its own. Not for names that copying and unpickling ask for.
+        if not name.startswith("_") and name not in ("issuer", "pk", "token") and name in self.token.claims:
+            return self.token.claims[name]
+        raise AttributeError(f"The token has no claim {name!r}.")
+
+
+class BearerAuthentication(BaseAuthentication):
+    """What the two classes below share: the ``Authorization: Bearer`` header (RFC 6750 section 2.1)."""
+
+    www_authenticate_realm = "api"
+
+    def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+        """Authenticate the request by its header.
+
+        Returns:
+            The user and the token, or ``None`` if there is no bearer token.
+
+        Raises:
+            AuthenticationFailed: with ``detail``, ``code`` and ``reason``, if the token is refused.
+        """
+        try:
+            raw = self.get_raw_token(request)
+            return None if raw is None else self.authenticate_token(raw)
+        except InvalidTokenError as error:
+            raise AuthenticationFailed(error_body(error)) from None
+
+    def get_raw_token(self, request: Request) -> bytes | None:
+        """Return the token in the header as it was sent, or ``None`` if the header is missing or of another scheme.
+
+        Raises:
+            InvalidTokenError: ``bad_authorization_header``, if it is not ``Bearer`` and one word.
+        """
+        parts = _header_parts(request)
+        if parts is None:
+            return None
+        if len(parts) != 2:
+            raise InvalidTokenError("invalid", code="bad_authorization_header")
+        return parts[1]
+
+    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+        """Verify an access token, wherever it came from.
+
+        Returns:
+            The user and the token.
+
+        Raises:
+            InvalidTokenError: with the reason why it is refused.
+        """
+        raise NotImplementedError
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return ``WWW-Authenticate``; with ``invalid_token`` only if there was one (RFC 6750 section 3.1)."""
+        challenge = f'Bearer realm="{self.www_authenticate_realm}"'
+        parts = _header_parts(request)
+        return f'{challenge}, error="invalid_token"' if parts and len(parts) > 1 else challenge
+
+
+class JWTAuthentication(BearerAuthentication):
+    """Authenticates by an access token, and loads the user through its session: one query.
+
+    Whatever ends the session, deactivates the user or changes the password acts at the next request.
+    """
+
+    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+        """Verify an access token and its session. A bad signature costs no query."""
+        token = conf.get_config().verifier.verify(raw)
+        sessions = apps.get_model("django_jwtauth", "RefreshToken")
+        blacklist = apps.get_model("django_jwtauth", "BlacklistedToken").objects.filter(jti=token.jti)
+        rows = sessions.objects.using(sessions.write_alias()).with_sid(token.sid).with_clock()
+        session = rows.select_related("user").annotate(is_blacklisted=Exists(blacklist)).first()
+        if session is None:
+            raise InvalidTokenError("invalid")
+        if session.is_blacklisted:
+            raise InvalidTokenError("revoked")
+        if reason := session.refusal(session.database_now, ends_at=session.expires_at):
+            raise InvalidTokenError(reason)
+        if session.subject != token.subject:
+            raise InvalidTokenError("invalid", code="user_not_found")
+        return session.user, token
+
+
+class StatelessJWTAuthentication(BearerAuthentication):
+    """Authenticates by an access token alone: no query, but for one per poll interval that reads the revocation list.
+
+    The user is a :class:`StatelessUser`. Revocation acts within ``REVOCATION_POLL_INTERVAL``.
+    """
+
+    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+        """Verify an access token, and that it is not on the revocation list."""
+        token = conf.get_config().verifier.verify(raw)
+        revocation.check(token)
+        return StatelessUser(issuer=token.issuer, pk=token.subject, token=token), token
+
+
+def _header_parts(request: Request) -> list[bytes] | None:
+    """Split a bearer header at its spaces; ``None`` if there is none. Schemes are case-insensitive (RFC 9110)."""
+    try:
+        header = get_authorization_header(request)
+    except UnicodeEncodeError:
+        return [b"Bearer"]
+    parts = [part for part in header.split(b" ") if part]
+    return parts if parts and parts[0].lower() == b"bearer" else None

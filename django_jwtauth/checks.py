@@ -1,0 +1,189 @@
+"""System checks: what cannot work, and with ``--deploy`` what is risky. Each names the way out."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from . import claims, conf
+from .models import RefreshToken
+
+_OURS = "django_jwtauth.authentication."
+_PER_PROCESS_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
+
+
+def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E001: a setting cannot be used."""
+    return [
+        checks.Error(problem, hint='See the page "Settings" of the documentation.', id="jwtauth.E001")
+        for problem in _problems()
+    ]
+
+
+def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E002: a claims hook cannot be imported; E003: it cannot be called as hooks are."""
+    messages: list[checks.CheckMessage] = []
+    for hook_path in () if _problems() else conf.get_config().claims_hooks:
+        try:
+            hook = claims.load(hook_path)
+        except Exception as error:
+            hint = "CLAIMS_HOOKS holds dotted paths of functions, like 'project.auth.add_tenant'."
+            messages.append(
+                checks.Error(f"The claims hook {hook_path!r} cannot be imported: {error}", hint=hint, id="jwtauth.E002")
+            )
+            continue
+        try:
+            inspect.signature(hook).bind(None, request=None, session=None)
+        except (TypeError, ValueError):
+            hint = "A hook is def hook(user, *, request, session) and returns a mapping."
+            messages.append(
+                checks.Error(f"The claims hook {hook_path!r} cannot be called.", hint=hint, id="jwtauth.E003")
+            )
+        if inspect.iscoroutinefunction(hook):
+            hint = "Hooks are plain functions: they run while the token is made."
+            messages.append(checks.Error(f"The claims hook {hook_path!r} is async.", hint=hint, id="jwtauth.E004"))
+    return messages
+
+
+def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E005: SUBJECT_FIELD is no field; E006: it is not unique."""
+    name = "pk" if _problems() else conf.get_config().subject_field
+    if name == "pk":
+        return []
+    label = get_user_model()._meta.label
+    try:
+        field = get_user_model()._meta.get_field(name)
+    except FieldDoesNotExist:
+        hint = "Take a unique field that never changes, or leave the setting out."
+        return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label} has no field {name!r}.", hint=hint, id="jwtauth.E005")]
+    if not getattr(field, "unique", False):
+        hint = "Two users with one subject would be one to every service. Make the field unique, or take 'pk'."
+        return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label}.{name} is not unique.", hint=hint, id="jwtauth.E006")]
+    return []
+
+
+def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E007: users are in another database; E008: the database is not supported."""
+    messages: list[checks.CheckMessage] = []
+    alias = RefreshToken.write_alias()
+    users = router.db_for_write(get_user_model())
+    if users != alias:
+        hint = "Route the app 'django_jwtauth' and the user model to the same database."
+        messages.append(
+            checks.Error(
+                f"Users are written to {users!r}, their sessions to {alias!r}: one query cannot join them.",
+                hint=hint,
+                id="jwtauth.E007",
+            )
+        )
+    vendor = connections[alias].vendor
+    if vendor not in ("sqlite", "postgresql", "mysql"):
+        hint = "Use SQLite, PostgreSQL, MariaDB or MySQL."
+        messages.append(checks.Error(f"The database {vendor} is not supported.", hint=hint, id="jwtauth.E008"))
+    return messages
+
+
+def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W001: there is a proxy, and NUM_PROXIES does not tell of it."""
+    behind = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or getattr(settings, "USE_X_FORWARDED_HOST", False)
+    if _problems() or not behind or conf.get_config().num_proxies:
+        return []
+    hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For."
+    return [
+        checks.Warning(
+            "A proxy is configured, but NUM_PROXIES is 0: sign-ins cannot be throttled by address, and sessions show "
+            "the proxy's.",
+            hint=hint,
+            id="jwtauth.W001",
+        )
+    ]
+
+
+def check_cache(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W002: the throttles count per process only."""
+    backend = str(settings.CACHES.get("default", {}).get("BACKEND", ""))
+    if _problems() or not backend.endswith(_PER_PROCESS_CACHES) or not any(conf.get_config().throttle_rates.values()):
+        return []
+    hint = "Use a cache that all processes share, such as Redis; or switch the rates off where a proxy throttles."
+    message = "The default cache is each process's own, so the throttles allow their rate once per process."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W002")]
+
+
+def check_window(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W003: no grace period."""
+    if _problems() or conf.get_config().refresh_grace_period:
+        return []
+    hint = "Unless every client refreshes strictly one at a time, allow some seconds (RFC 9700 section 4.14.2)."
+    message = "REFRESH_GRACE_PERIOD is 0: two tabs that refresh at once, or a lost answer, end a session as stolen."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W003")]
+
+
+def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W004: with asymmetric keys, other services verify, and need an https issuer (RFC 8414 section 2)."""
+    if _problems():
+        return []
+    config = conf.get_config()
+    if all(key.is_symmetric for key in config.signing_keys) or config.issuer.startswith("https://"):
+        return []
+    hint = "Set JWTAUTH['ISSUER'] to the https URL of this service."
+    message = f"Other services can verify the tokens, but their issuer {config.issuer!r} is no https URL."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W004")]
+
+
+def check_fail_open(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W005: revoked tokens pass while revocations cannot be read."""
+    if _problems() or not conf.get_config().revocation_fail_open:
+        return []
+    hint = "Leave JWTAUTH['REVOCATION_FAIL_OPEN'] out unless availability outweighs revocation."
+    message = "REVOCATION_FAIL_OPEN is on: while revocations cannot be read, revoked tokens are accepted."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W005")]
+
+
+def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W006: another class stands before ours and decides what a refusal looks like."""
+    rest = getattr(settings, "REST_FRAMEWORK", {})
+    names = [_name(item) for item in rest.get("DEFAULT_AUTHENTICATION_CLASSES", ())]
+    ours = next((index for index, name in enumerate(names) if name.startswith(_OURS)), len(names))
+    first = next((name for name in names[:ours] if name.endswith(("SessionAuthentication", "BasicAuthentication"))), "")
+    if not first or ours == len(names):
+        return []
+    hint = "List the class of django_jwtauth first."
+    message = f"{first} is listed before ours: API clients get its 403 or its challenge instead of a 401 for tokens."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W006")]
+
+
+def _problems() -> list[str]:
+    try:
+        conf.get_config()
+    except conf.InvalidSettingsError as error:
+        return error.problems
+    return []
+
+
+def _name(item: object) -> str:
+    """Return the dotted path of a class that may be given as one; subclasses of ours count as ours."""
+    try:
+        cls: Any = import_string(item) if isinstance(item, str) else item
+    except ImportError:
+        return str(item)
+    for base in cls.__mro__:
+        if base.__module__ == "django_jwtauth.authentication":
+            return f"{_OURS}{base.__name__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+CHECKS: Iterable[Any] = (check_settings, check_hooks, check_subject, check_databases)
+DEPLOY_CHECKS: Iterable[Any] = (
+    check_proxy,
+    check_cache,
+    check_window,
+    check_issuer,
+    check_fail_open,
+    check_authentication_classes,
+)

@@ -1,0 +1,289 @@
+"""The ``JWTAUTH`` setting: read lazily, checked as a whole, and read anew when it is overridden."""
+
+import functools
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from .errors import InvalidKeyError
+from .keys import Key, KeySet, derive_secret
+from .verifier import Verifier
+
+MAX_LEEWAY = timedelta(minutes=5)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RATE = re.compile(r"([1-9][0-9]*)/(s|sec|second|m|min|minute|h|hour|d|day)")
+
+
+class InvalidSettingsError(ImproperlyConfigured):
+    """The ``JWTAUTH`` setting cannot be used.
+
+    Attributes:
+        problems: One sentence for each thing that is wrong, naming its key.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many in so many seconds."""
+
+    limit: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The checked settings. What each key means is in the documentation, page "Settings"."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    client_id: str
+    access_token_lifetime: timedelta
+    refresh_token_lifetime: timedelta
+    session_lifetime: timedelta
+    refresh_grace_period: timedelta
+    leeway: timedelta
+    subject_field: str
+    claims_hooks: tuple[str, ...]
+    max_sessions_per_user: int | None
+    max_token_length: int
+    revocation_poll_interval: timedelta
+    revocation_max_staleness: timedelta
+    revocation_fail_open: bool
+    throttle_rates: Mapping[str, Rate | None]
+    num_proxies: int
+    purge_revoked_after: timedelta
+    signing_keys: KeySet = field(repr=False)
+    refresh_keys: KeySet = field(repr=False)
+    """Sign and verify refresh tokens. Derived for this purpose only, and in no JWKS."""
+    verifier: Verifier = field(repr=False)
+    """Verifies our own access tokens."""
+
+    @property
+    def revocation_retention(self) -> timedelta:
+        """How long a revocation stays on the list: until every access token it concerns has expired for sure."""
+        return self.access_token_lifetime + 2 * self.leeway + timedelta(minutes=5)
+
+
+def get_config() -> Config:
+    """Return the settings.
+
+    Raises:
+        InvalidSettingsError: if one cannot be used; all problems are named at once.
+    """
+    return _load()
+
+
+@functools.cache
+def _load() -> Config:
+    given = getattr(settings, "JWTAUTH", {})
+    if not isinstance(given, Mapping):
+        raise InvalidSettingsError([f"JWTAUTH must be a dict, not {type(given).__name__}."])
+    return _Reader(given).read()
+
+
+class _Reader:
+    """Reads the dict key by key and collects what is wrong."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = given
+        self.problems: list[str] = []
+        self.read_keys: set[str] = set()
+
+    def read(self) -> Config:
+        issuer = self.text("ISSUER", "django-jwtauth")
+        access_token_lifetime = self.duration("ACCESS_TOKEN_LIFETIME", timedelta(minutes=5), least=timedelta(seconds=1))
+        poll_interval = self.duration("REVOCATION_POLL_INTERVAL", timedelta(seconds=2), least=timedelta(milliseconds=1))
+        values: dict[str, Any] = {
+            "issuer": issuer,
+            "audience": self.audience(issuer),
+            "client_id": self.text("CLIENT_ID", "first-party"),
+            "access_token_lifetime": access_token_lifetime,
+            "refresh_token_lifetime": self.duration(
+                "REFRESH_TOKEN_LIFETIME", timedelta(days=14), least=timedelta(seconds=1)
+            ),
+            "session_lifetime": self.duration("SESSION_LIFETIME", timedelta(days=90), least=timedelta(seconds=1)),
+            "refresh_grace_period": self.duration("REFRESH_GRACE_PERIOD", timedelta(seconds=30)),
+            "leeway": self.duration("LEEWAY", timedelta(seconds=5), most=MAX_LEEWAY),
+            "subject_field": self.text("SUBJECT_FIELD", "pk"),
+            "claims_hooks": self.texts("CLAIMS_HOOKS", ()),
+            "max_sessions_per_user": self.integer("MAX_SESSIONS_PER_USER", None, least=1),
+            "max_token_length": self.integer("MAX_TOKEN_LENGTH", 4096, least=512),
+            "revocation_poll_interval": poll_interval,
+            "revocation_max_staleness": self.duration(
+                "REVOCATION_MAX_STALENESS", access_token_lifetime, least=poll_interval
+            ),
+            "revocation_fail_open": self.boolean("REVOCATION_FAIL_OPEN", default=False),
+            "throttle_rates": self.rates(),
+            "num_proxies": self.integer("NUM_PROXIES", 0, least=0),
+            "purge_revoked_after": self.duration("PURGE_REVOKED_AFTER", timedelta(days=30)),
+            "signing_keys": self.signing_keys(),
+            "refresh_keys": KeySet(_derived_keys("refresh token signing")),
+        }
+        cache_size = self.integer("TOKEN_CACHE_SIZE", 4096, least=0)
+        self.problems += [
+            f"JWTAUTH has no setting {key!r}; it knows {', '.join(sorted(self.read_keys))}."
+            for key in self.given
+            if key not in self.read_keys
+        ]
+        if self.problems:
+            raise InvalidSettingsError(self.problems)
+        verifier = Verifier(
+            issuer=issuer,
+            audience=values["audience"],
+            keys=values["signing_keys"],
+            leeway=values["leeway"],
+            max_lifetime=access_token_lifetime,
+            max_token_length=values["max_token_length"],
+            cache_size=cache_size or 0,
+        )
+        return Config(verifier=verifier, **values)
+
+    def value(self, key: str, default: Any) -> Any:
+        self.read_keys.add(key)
+        return self.given.get(key, default)
+
+    def refuse(self, key: str, rule: str, value: object) -> None:
+        self.problems.append(f"JWTAUTH[{key!r}] must be {rule}, not {_kind(value)}.")
+
+    def text(self, key: str, default: str) -> str:
+        value = self.value(key, default)
+        if not _is_text(value):
+            self.refuse(key, "a str that is not empty and has no control characters", value)
+            return default
+        return str(value)
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        value = self.value(key, default)
+        if not isinstance(value, list | tuple) or not all(_is_text(item) for item in value):
+            self.refuse(key, "a list of str", value)
+            return default
+        return tuple(value)
+
+    def audience(self, issuer: str) -> tuple[str, ...]:
+        value = self.value("AUDIENCE", issuer)
+        if _is_text(value):
+            return (value,)
+        if not value:
+            self.refuse("AUDIENCE", "a str, or a list of at least one str", value)
+            return (issuer,)
+        return self.texts("AUDIENCE", (issuer,))
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        value = self.value(key, default)
+        if not isinstance(value, bool):
+            self.refuse(key, "True or False", value)
+            return default
+        return value
+
+    def integer(self, key: str, default: int | None, *, least: int) -> int | None:
+        value = self.value(key, default)
+        if value is None and default is None:
+            return None
+        if type(value) is not int or value < least:
+            self.refuse(key, f"an int of at least {least}", value)
+            return default
+        return value
+
+    def duration(
+        self, key: str, default: timedelta, *, least: timedelta = timedelta(0), most: timedelta | None = None
+    ) -> timedelta:
+        value = self.value(key, default)
+        if not isinstance(value, timedelta):
+            self.refuse(key, "a timedelta", value)
+            return default
+        if value < least or (most is not None and value > most):
+            upper = "" if most is None else f" and at most {most}"
+            self.refuse(key, f"a timedelta of at least {least}{upper}", value)
+            return default
+        return value
+
+    def rates(self) -> dict[str, Rate | None]:
+        rates: dict[str, Any] = {
+            "login": "10/min",
+            "login_address": "60/min",
+            "login_username": "100/hour",
+            "refresh": "30/min",
+        }
+        given = self.value("THROTTLE_RATES", {})
+        if not isinstance(given, Mapping):
+            self.refuse("THROTTLE_RATES", "a dict", given)
+            return {}
+        for name in given:
+            if name not in rates:
+                self.problems.append(f"JWTAUTH['THROTTLE_RATES'] has no rate {name!r}; it knows {', '.join(rates)}.")
+        parsed: dict[str, Rate | None] = {}
+        for name, value in {**rates, **given}.items():
+            match = _RATE.fullmatch(value) if isinstance(value, str) else None
+            parsed[name] = Rate(limit=int(match[1]), seconds=_SECONDS[match[2][0]]) if match else None
+            if match is None and value is not None:
+                self.problems.append(
+                    f"JWTAUTH['THROTTLE_RATES'][{name!r}] must be None or like '10/min', not {_kind(value)}."
+                )
+        return parsed
+
+    def signing_keys(self) -> KeySet:
+        default = KeySet(_derived_keys("access token signing"))
+        given = self.value("SIGNING_KEYS", None)
+        if given is None:
+            return default
+        if not isinstance(given, list | tuple) or not given:
+            self.refuse("SIGNING_KEYS", "a list of at least one key", given)
+            return default
+        keys: list[Key] = []
+        for index, entry in enumerate(given):
+            try:
+                if not isinstance(entry, Mapping):
+                    raise InvalidKeyError(f"A key must be a dict, not {type(entry).__name__}.")
+                keys.append(Key.load(entry))
+            except InvalidKeyError as error:
+                self.problems.append(f"JWTAUTH['SIGNING_KEYS'][{index}]: {error}")
+        if len(keys) != len(given):
+            return default
+        try:
+            key_set = KeySet(keys)
+            _ = key_set.signing_key
+        except InvalidKeyError as error:
+            self.problems.append(f"JWTAUTH['SIGNING_KEYS']: {error}")
+            return default
+        return key_set
+
+
+def _derived_keys(purpose: str) -> Iterator[Key]:
+    """Derive the keys of one purpose from ``SECRET_KEY`` and its fallbacks; each secret counts once."""
+    for secret in dict.fromkeys([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]):
+        yield Key.from_secret(derive_secret(secret, purpose))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _kind(value: object) -> str:
+    """Say what a value is without giving it away: it may be a secret in the wrong place."""
+    if (
+        value is None
+        or isinstance(value, bool | int | timedelta)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return repr(value)
+    size = f" of length {len(value)}" if isinstance(value, str | bytes | list | tuple | dict) else ""
+    return f"{type(value).__name__}{size}"
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting in {"JWTAUTH", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUTH_USER_MODEL"}:
+        _load.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,203 @@
+"""Strict reading and writing of signed tokens: one path for every type we know.
+
+PyJWT computes the signatures; what surrounds them (RFC 7515, 7519, 8725, 9068) is read here, stricter than
+the RFCs ask: one token text has one meaning, and one meaning has one text.
+"""
+
+import json
+import re
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import InvalidTokenError
+from .keys import Key, KeySet, b64url_decode, b64url_encode
+
+YEAR_10000 = 253402300800  # no datetime can hold this
+MAX_GENERATION = 2**31
+
+_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a type of token must say."""
+
+    typ: str
+    """Its media type, in the header (RFC 8725 section 3.11)."""
+    strings: tuple[str, ...]
+    """Claims that must be there, as strings that are not empty."""
+    integers: tuple[str, ...] = ()
+    """Claims that must be there, as integers from 0 to 2^31 - 1."""
+
+
+ACCESS = Profile(typ="at+jwt", strings=("iss", "sub", "client_id", "jti", "sid"))  # RFC 9068 section 2.2
+REFRESH = Profile(typ="rt+jwt", strings=("iss", "jti", "sid"), integers=("gen",))
+
+_OPTIONAL_STRINGS = ("scope", "acr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A token whose signature is good. Nothing is said about its claims yet."""
+
+    key: Key
+    claims: dict[str, Any] = field(repr=False)
+    payload: bytes = field(repr=False)
+
+
+def sign(claims: Mapping[str, Any], *, typ: str, key: Key) -> str:
+    """Return the token with these claims, in compact serialization (RFC 7515 section 7.1).
+
+    The same arguments give the same text if the algorithm is deterministic (HMAC, EdDSA, RS).
+
+    Raises:
+        InvalidKeyError: if the key cannot sign.
+        ValueError: if a claim is no JSON (NaN), or not well-formed Unicode.
+    """
+    header = {"alg": key.alg, "typ": typ, "kid": key.kid}
+    message = ".".join(b64url_encode(_dump(part)) for part in (header, claims)).encode("ascii")
+    return f"{message.decode('ascii')}.{b64url_encode(key.sign(message))}"
+
+
+def verify(raw: str | bytes, *, profile: Profile, keys: KeySet, max_length: int) -> Signed:
+    """Read a token and check its form, type, algorithm and signature.
+
+    Args:
+        raw: The token as it was sent.
+        profile: The type of token that is expected.
+        keys: The keys that are trusted for it.
+        max_length: In bytes; what is longer is refused unread.
+
+    Raises:
+        InvalidTokenError: ``invalid``, or ``wrong_type`` for another ``typ``. Never another exception.
+    """
+    if len(raw) > max_length:
+        raise InvalidTokenError("invalid")
+    try:
+        data = raw.encode("ascii") if isinstance(raw, str) else raw
+        if not (match := _COMPACT.fullmatch(data)):
+            raise ValueError("not three segments")
+        header_bytes, payload, signature = (b64url_decode(segment) for segment in match.groups())
+        header, claims = _load(header_bytes), _load(payload)
+    except (ValueError, RecursionError):
+        raise InvalidTokenError("invalid") from None
+    # `crit` names extensions, and `b64` is one (RFC 7797); we know none. `jku`, `jwk`, `x5u`, `x5c` are not looked at.
+    if "crit" in header or "b64" in header:
+        raise InvalidTokenError("invalid")
+    if not _is_type(header.get("typ"), profile.typ):
+        raise InvalidTokenError("wrong_type")
+    key = keys.get(header.get("kid"))
+    if key is None or not key.accepts(header.get("alg")):
+        raise InvalidTokenError("invalid")
+    try:
+        good = key.verify(data[: match.end(2)], signature)
+    except Exception:
+        # Whatever a signature's bytes can make a crypto library raise, it is a bad signature.
+        good = False
+    if not good:
+        raise InvalidTokenError("invalid")
+    return Signed(key=key, claims=claims, payload=payload)
+
+
+def reload(payload: bytes) -> dict[str, Any]:
+    """Read the payload of a token that :func:`verify` has accepted before, without checking it again."""
+    claims: dict[str, Any] = json.loads(payload)
+    return claims
+
+
+def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str]) -> None:
+    """Check that the claims of the type are there, well-formed, and meant for us.
+
+    Args:
+        claims: The claims of a token whose signature is good.
+        profile: Its type.
+        issuer: The one issuer the key belongs to; compared exactly.
+        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3).
+
+    Raises:
+        InvalidTokenError: ``invalid``, ``wrong_issuer`` or ``wrong_audience``.
+    """
+    strings = [claims.get(name) for name in profile.strings]
+    strings += [claims[name] for name in _OPTIONAL_STRINGS if name in claims]
+    aud = claims.get("aud")
+    audiences = aud if isinstance(aud, list) else [aud]
+    times = [claims.get("iat"), claims.get("exp")]
+    times += [claims[name] for name in ("nbf", "auth_time") if name in claims]
+    integers = [claims.get(name) for name in profile.integers]
+    if not (
+        audiences
+        and all(_is_text(value) for value in [*strings, *audiences])
+        and all(type(value) is int and 0 < value < YEAR_10000 for value in times)
+        and all(type(value) is int and 0 <= value < MAX_GENERATION for value in integers)
+        and claims["exp"] > claims["iat"]
+    ):
+        raise InvalidTokenError("invalid")
+    if claims["iss"] != issuer:
+        raise InvalidTokenError("wrong_issuer")
+    if not any(value in audience for value in audiences):
+        raise InvalidTokenError("wrong_audience")
+
+
+def check_times(
+    claims: Mapping[str, Any], *, leeway: float, now: float | None = None, max_lifetime: float | None = None
+) -> None:
+    """Check ``exp`` and ``nbf``, and of tokens with a maximum lifetime also ``iat``.
+
+    Args:
+        claims: Claims that :func:`check_claims` has accepted.
+        leeway: In seconds: how far clocks may differ.
+        now: Seconds since the epoch; by default the time it is.
+        max_lifetime: In seconds after ``iat``; the token is refused afterwards whatever its ``exp`` says.
+
+    Raises:
+        InvalidTokenError: ``expired`` or ``not_yet_valid``.
+    """
+    now = time.time() if now is None else now
+    if now >= claims["exp"] + leeway:  # RFC 7519 section 4.1.4: "on or after"
+        raise InvalidTokenError("expired")
+    if now < claims.get("nbf", 0) - leeway:
+        raise InvalidTokenError("not_yet_valid")
+    if max_lifetime is not None:
+        if now >= claims["iat"] + max_lifetime + leeway:
+            raise InvalidTokenError("expired")
+        if now < claims["iat"] - leeway:
+            raise InvalidTokenError("not_yet_valid")
+
+
+def _dump(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    """Read a JSON object: UTF-8 only, no duplicate members, no NaN, no lone surrogates (RFC 8725 section 2.6)."""
+    value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    if b"\\u" in data:
+        # Only an escape can smuggle in a lone surrogate; it makes this encode() fail.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate member")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_type(typ: object, expected: str) -> bool:
+    """Compare media types: case-insensitive, and ``application/`` may be left out (RFC 7515 section 4.1.9)."""
+    return isinstance(typ, str) and typ.isascii() and typ.lower().removeprefix("application/") == expected
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether this is a string that is not empty and has no control character."""
+    return isinstance(value, str) and value != "" and not any(unicodedata.category(char) == "Cc" for char in value)

@@ -1,0 +1,55 @@
+"""Delete rows that serve nobody any more."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
+
+from ...models import BlacklistedToken, RefreshToken, database_now
+
+
+class Command(BaseCommand):
+    """Purge both tables, in batches."""
+
+    help = (
+        "Deletes sessions that expired, were idle too long, or were revoked longer than PURGE_REVOKED_AFTER ago, and "
+        "blacklisted access tokens that expired. Never a row that may still be on the revocation list. Safe to run "
+        "at any time, and to interrupt."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("--dry-run", action="store_true", help="count, and delete nothing")
+        parser.add_argument("--batch-size", type=int, default=1000, help="rows per statement (default: %(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Count or delete."""
+        if options["batch_size"] < 1:
+            raise CommandError("--batch-size must be at least 1.")
+        using = RefreshToken.write_alias()
+        now = database_now(using)
+        for model in (RefreshToken, BlacklistedToken):
+            rows = model.objects.using(using).purgeable(now)
+            name = model._meta.verbose_name_plural
+            if options["dry_run"]:
+                self.stdout.write(f"{name}: {rows.count()} would be deleted")
+            else:
+                self.stdout.write(f"{name}: {self.delete(rows, options['batch_size'], str(name))} deleted")
+
+    def delete(self, rows: QuerySet[Any], batch_size: int, name: str) -> int:
+        """Delete in batches, each a transaction of its own, so that nobody waits long and memory stays constant."""
+        deleted, last = 0, None
+        while True:
+            batch = rows.order_by("pk") if last is None else rows.order_by("pk").filter(pk__gt=last)
+            keys = list(batch.values_list("pk", flat=True)[:batch_size])
+            if not keys:
+                break
+            # The conditions once more: a session may have been refreshed since it was read.
+            deleted += rows.filter(pk__in=keys)._raw_delete(rows.db)
+            last = keys[-1]
+            if self.stdout.isatty():
+                self.stdout.write(f"\r{name}: {deleted} deleted", ending="")
+        if self.stdout.isatty():
+            self.stdout.write("\r", ending="")
+        return deleted

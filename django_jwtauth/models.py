@@ -1,0 +1,299 @@
+"""The two tables: sessions, and single access tokens that were revoked. No token is stored, and no hash of one."""
+
+import hmac
+import secrets
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
+from django.db import NotSupportedError, connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Func
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from . import conf
+from .client import MAX_USER_AGENT_LENGTH
+from .keys import b64url_encode
+
+# The database's clock, in microseconds since 1970, whatever the time zones of server, connection and project.
+# (Django's Now() gives MySQL's local time as if it were UTC.)
+_CLOCKS = {
+    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP()) * 1000000 AS BIGINT)",
+    "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+}
+
+
+def database_now(using: str) -> datetime:
+    """Ask the database what time it is: the one clock that all application servers share.
+
+    Raises:
+        NotSupportedError: on a database other than SQLite, PostgreSQL, MariaDB and MySQL.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {_clock_sql(connections[using])}")
+        return _from_microseconds(cursor.fetchone()[0])
+
+
+class DatabaseNow(Func):
+    """The same clock as :func:`database_now`, read by a query along with its rows."""
+
+    output_field = models.BigIntegerField()
+
+    def as_sql(
+        self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
+    ) -> tuple[str, list[Any]]:
+        return _clock_sql(connection), []
+
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        return [lambda value, expression, connection: _from_microseconds(value)]
+
+
+def _clock_sql(connection: BaseDatabaseWrapper) -> str:
+    try:
+        return _CLOCKS[connection.vendor]
+    except KeyError:
+        raise NotSupportedError(f"django_jwtauth does not know the clock of {connection.vendor}.") from None
+
+
+def _from_microseconds(value: int) -> datetime:
+    now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
+    return now if settings.USE_TZ else timezone.make_naive(now)
+
+
+def epoch(moment: datetime) -> float:
+    """Return a datetime of ours as seconds since 1970, also where the project has ``USE_TZ = False``."""
+    return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).timestamp()
+
+
+def new_secret() -> bytes:
+    """Return the random secret of a new session."""
+    return secrets.token_bytes(32)
+
+
+def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]", using: str) -> None:  # noqa: N802
+    """``on_delete`` of the session's user: the sessions end, and their rows stay until the purge, without the person.
+
+    (Upper case like Django's own.) Updates are made in the order they are added here, each over the same query:
+    so the ones that look for live sessions come before the one that ends them, and the user goes last.
+    """
+    live = sub_objs.filter(revoked_at__isnull=True)
+    fields = {name: RefreshToken._meta.get_field(name) for name in _BLANKED}
+    collector.add_field_update(RefreshToken._meta.get_field("revoked_reason"), "user_deleted", live)
+    collector.add_field_update(RefreshToken._meta.get_field("revoked_at"), database_now(using), live)
+    for name, value in _BLANKED.items():
+        collector.add_field_update(fields[name], value, sub_objs)
+    collector.add_field_update(field, None, sub_objs)
+
+
+REVOKE.lazy_sub_objs = True  # type: ignore[attr-defined]
+_BLANKED = {"ip_address": None, "user_agent": ""}
+
+
+class RevokedReason(models.TextChoices):
+    """Why a session ended."""
+
+    LOGOUT = "logout", _("signed out")
+    LOGOUT_ALL = "logout_all", _("signed out everywhere")
+    USER = "user", _("ended by the user on another device")
+    ADMIN = "admin", _("revoked by an administrator")
+    REUSED = "reused", _("refresh token reuse")
+    PASSWORD_CHANGED = "password_changed", _("password changed")
+    USER_INACTIVE = "user_inactive", _("user deactivated")
+    USER_DELETED = "user_deleted", _("user deleted")
+    SESSION_LIMIT = "session_limit", _("too many sessions")
+
+
+class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
+    """The words for sets of sessions."""
+
+    def live(self, now: datetime) -> Self:
+        """Those that can still be refreshed."""
+        idle_since = now - conf.get_config().refresh_token_lifetime
+        return self.filter(revoked_at__isnull=True, expires_at__gt=now, rotated_at__gt=idle_since)
+
+    def with_sid(self, sid: str) -> Self:
+        """The one of a token's ``sid``; none, without a query, unless that is a UUID exactly as we write it."""
+        try:
+            value = uuid.UUID(sid)
+        except ValueError:
+            return self.none()
+        return self.filter(pk=value) if str(value) == sid else self.none()
+
+    def with_clock(self) -> Self:
+        """Read the database's clock along with each row, as ``database_now``."""
+        return self.annotate(database_now=DatabaseNow())
+
+    def purgeable(self, now: datetime) -> Self:
+        """Those that serve nobody: expired, idle or long revoked, and on no revocation list any more."""
+        config = conf.get_config()
+        unlisted = now - config.revocation_retention
+        dead = models.Q(expires_at__lte=now) | models.Q(rotated_at__lte=now - config.refresh_token_lifetime)
+        long_revoked = models.Q(revoked_at__lte=min(unlisted, now - config.purge_revoked_after))
+        return self.filter(models.Q(revoked_at__isnull=True) & dead | long_revoked)
+
+
+class RefreshToken(models.Model):
+    """A session: one sign-in on one device, however often its refresh token is rotated.
+
+    The refresh tokens themselves are computed from :attr:`secret` and :attr:`generation` and a key that is not in
+    the database; so neither the database alone nor the key alone can make one.
+    """
+
+    class Transport(models.TextChoices):
+        """How the client keeps its tokens."""
+
+        BODY = "body", _("request and response bodies")
+        BROWSER = "browser", _("browser cookies")
+
+    id = models.UUIDField(_("session id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("user"), null=True, on_delete=REVOKE, related_name="+"
+    )
+    secret = models.BinaryField(default=new_secret, editable=False)
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    # Changed by each rotation, as are generation, auth_hash, ip_address, user_agent and replays: no index on any of
+    # them, for PostgreSQL would then have to write every index of the table anew with each refresh.
+    rotated_at = models.DateTimeField(_("last refreshed"))
+    created_at = models.DateTimeField(_("signed in"), db_index=True)
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    auth_hash = models.BinaryField(editable=False)
+    audience = models.CharField(_("audience"), max_length=255, blank=True)
+    scope = models.TextField(_("scope"), blank=True)
+    auth_time = models.DateTimeField(_("authenticated"))
+    amr = models.JSONField(_("authentication methods"), default=list, blank=True)
+    acr = models.CharField(_("authentication context"), max_length=255, blank=True)
+    actor = models.CharField(_("actor"), max_length=255, blank=True)
+    transport = models.CharField(
+        _("transport"), max_length=10, choices=Transport.choices, default=Transport.BODY, editable=False
+    )
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=MAX_USER_AGENT_LENGTH, blank=True)
+    replays = models.PositiveIntegerField(_("replays"), default=0)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, db_index=True)
+    revoked_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("revoked by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    objects = RefreshTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("refresh token (session)")
+        verbose_name_plural = _("refresh tokens (sessions)")
+        default_permissions = ("view",)
+        permissions = [("revoke_refreshtoken", _("Can revoke refresh tokens (sessions)"))]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @classmethod
+    def write_alias(cls) -> str:
+        """Return the database that all reads and writes of our tables use: a replica may lag behind a revocation."""
+        return router.db_for_write(cls)
+
+    @property
+    def idle_at(self) -> datetime:
+        """When the session ends if it is not refreshed before."""
+        return min(self.rotated_at + conf.get_config().refresh_token_lifetime, self.expires_at)
+
+    @property
+    def subject(self) -> str:
+        """The ``sub`` of the session's user.
+
+        Raises:
+            ImproperlyConfigured: if ``SUBJECT_FIELD`` gives none that a token could carry.
+        """
+        name = conf.get_config().subject_field
+        value = getattr(self.user, name, None)
+        subject = "" if value is None else str(value)
+        if not subject or not subject.isprintable():
+            raise ImproperlyConfigured(f"JWTAUTH['SUBJECT_FIELD'] = {name!r} gives no usable subject for a user.")
+        return subject
+
+    def jti(self, generation: int) -> str:
+        """Return the ``jti`` of the refresh token of a generation: 256 bits that only this row's secret gives."""
+        return b64url_encode(hmac.digest(bytes(self.secret), b"jti %d" % generation, "sha256"))
+
+    def bind(self, user: AbstractBaseUser) -> None:
+        """Bind the session to the user's present password, without saving it."""
+        self.auth_hash = self._auth_hash(next(_session_auth_hashes(user)))
+
+    def is_bound_to(self, user: AbstractBaseUser) -> bool:
+        """Tell whether the user's password is still the one the session is bound to (``SECRET_KEY_FALLBACKS`` count)."""
+        stored = bytes(self.auth_hash)
+        return any(hmac.compare_digest(self._auth_hash(value), stored) for value in _session_auth_hashes(user))
+
+    def _auth_hash(self, session_auth_hash: str) -> bytes:
+        return hmac.digest(bytes(self.secret), b"auth_hash " + session_auth_hash.encode(), "sha256")
+
+    def refusal(self, now: datetime, *, ends_at: datetime) -> str:
+        """Say why tokens of this session are refused, whatever they are; empty if they are not.
+
+        Args:
+            now: The database's time.
+            ends_at: The limit to judge by: ``idle_at`` for refresh tokens, ``expires_at`` for access tokens.
+        """
+        if self.revoked_at is not None or self.user is None:
+            return "revoked"
+        if now >= ends_at:
+            return "session_expired"
+        if not self.user.is_active:
+            return "user_inactive"
+        return "" if self.is_bound_to(self.user) else "password_changed"
+
+
+def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:
+    """Give the hashes that Django's own sessions are bound to: the present one, then those of older secret keys."""
+    if not hasattr(user, "get_session_auth_hash"):
+        yield ""  # a user model without passwords; django.contrib.auth.login() does the same
+        return
+    yield user.get_session_auth_hash()
+    if hasattr(user, "get_session_auth_fallback_hash"):
+        yield from user.get_session_auth_fallback_hash()
+
+
+class BlacklistedTokenQuerySet(models.QuerySet["BlacklistedToken"]):
+    """The words for sets of blacklisted access tokens."""
+
+    def purgeable(self, now: datetime) -> Self:
+        """Those that have expired for sure, and are on no revocation list any more."""
+        unlisted = now - conf.get_config().revocation_retention
+        return self.filter(expires_at__lte=unlisted, created_at__lte=unlisted)
+
+
+class BlacklistedToken(models.Model):
+    """A single access token that was revoked before it expired; its session goes on."""
+
+    jti = models.CharField(_("token id"), max_length=255, unique=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("revoked"), db_index=True)
+
+    objects = BlacklistedTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("blacklisted access token")
+        verbose_name_plural = _("blacklisted access tokens")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.jti

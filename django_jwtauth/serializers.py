@@ -1,0 +1,74 @@
+"""The bodies of requests and answers. Replace one by subclassing the view that uses it."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from rest_framework import serializers
+
+from .client import device_name
+from .models import RefreshToken
+
+
+class TokenField(serializers.CharField):
+    """A token: taken as it is, never trimmed, never echoed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("write_only", True)
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """Credentials: the user model's ``USERNAME_FIELD``, and ``password``."""
+
+    password = serializers.CharField(
+        write_only=True, trim_whitespace=False, max_length=4096, style={"input_type": "password"}
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """Put the user name, whatever it is called, before the password."""
+        # Trimming it would be the user model's affair: its manager may know names with spaces around.
+        username = serializers.CharField(write_only=True, trim_whitespace=False)
+        return {get_user_model().USERNAME_FIELD: username, **super().get_fields()}
+
+
+class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """A refresh token."""
+
+    refresh = TokenField()
+
+
+class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """A token of either kind."""
+
+    token = TokenField()
+
+
+class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+    """A session, as its user may see it."""
+
+    current = serializers.SerializerMethodField(help_text="Whether it is the session of this request.")
+    last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
+    expires_at = serializers.DateTimeField(source="idle_at", read_only=True, help_text="If it is not used before.")
+    device = serializers.SerializerMethodField(help_text="A summary of the user agent.")
+
+    class Meta:
+        model = RefreshToken
+        fields = (
+            "id",
+            "current",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+            "ip_address",
+            "user_agent",
+            "device",
+        )
+        read_only_fields = fields
+
+    def get_current(self, session: RefreshToken) -> bool:
+        """Compare with the session of the request."""
+        return str(session.pk) == self.context["request"].auth.sid
+
+    def get_device(self, session: RefreshToken) -> str:
+        """Summarize the user agent."""
+        return device_name(session.user_agent)

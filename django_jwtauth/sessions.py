@@ -1,0 +1,472 @@
+"""Sessions: start, refresh, revoke. The only module that writes our tables.
+
+The rules of rotation are all in :func:`refresh` and :func:`_judge`, in the order they are applied. They need no lock:
+every change is one conditional UPDATE, so of several requests at once exactly one wins, on any database.
+"""
+
+import enum
+import hmac
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import OperationalError, models, transaction
+from django.http import HttpRequest
+
+from . import client, conf, revocation, signals, tokens
+from .errors import InvalidTokenError, RefreshConflictError
+from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason, database_now, epoch
+from .verifier import AccessToken
+
+logger = logging.getLogger("django_jwtauth.security")
+
+_SERIALIZATION_FAILURES = {"40001", "40P01"}  # SQLSTATE: serialization failure, deadlock
+_MYSQL_FAILURES = {1020, 1213}  # record changed since last read, deadlock
+_MAX_TRIES = 20
+MAX_REASON_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What a sign-in or a refresh gives."""
+
+    access: str = field(repr=False)
+    """The access token."""
+    refresh: str = field(repr=False)
+    """The refresh token. Inside the grace period a second refresh gives the same one again."""
+    session: RefreshToken
+    """The session both belong to."""
+    expires_in: int
+    """How many seconds the access token lives."""
+    refresh_expires_in: int
+    """How many seconds the refresh token lives."""
+
+
+class _Step(enum.Enum):
+    """What a good refresh token leads to."""
+
+    ROTATE = enum.auto()
+    REPEAT = enum.auto()
+    REPLAY = enum.auto()
+    REUSE = enum.auto()
+
+
+def start(
+    user: AbstractBaseUser,
+    *,
+    request: HttpRequest | None = None,
+    amr: Sequence[str] = (),
+    acr: str = "",
+    scope: str = "",
+) -> TokenPair:
+    """Start a session for a user who has just been authenticated.
+
+    May run inside a transaction. Two statements, two more where ``MAX_SESSIONS_PER_USER`` is set.
+
+    Args:
+        user: The user.
+        request: For the address, the user agent and the claims hooks.
+        amr: How the user was authenticated (RFC 8176), e.g. ``["pwd", "otp"]``.
+        acr: The level of that (OpenID Connect Core section 2).
+        scope: The scopes granted, separated by spaces (RFC 6749 section 3.3).
+
+    Raises:
+        InvalidTokenError: ``user_inactive``, if the user may not sign in.
+        ClaimsHookError: if a claims hook fails; nothing has been written.
+    """
+    config = conf.get_config()
+    if not user.is_active:
+        raise InvalidTokenError("user_inactive")
+    using = RefreshToken.write_alias()
+    now = database_now(using)
+    session = RefreshToken(
+        user=user,
+        created_at=now,
+        rotated_at=now,
+        auth_time=now,
+        expires_at=now + config.session_lifetime,
+        amr=list(amr),
+        acr=acr,
+        scope=scope,
+        **_client(request),
+    )
+    session.bind(user)
+    access = tokens.mint_access(session, now=now, request=request)
+    session.save(using=using, force_insert=True)
+    if config.max_sessions_per_user is not None:
+        newest = _all(using).live(now).filter(user_id=user.pk).order_by("-created_at", "-pk")
+        surplus = list(newest.exclude(pk=session.pk).values_list("pk", flat=True)[config.max_sessions_per_user - 1 :])
+        _revoke(_all(using).filter(pk__in=surplus), reason=RevokedReason.SESSION_LIMIT, using=using, now=now)
+    signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
+    return _pair(session, access, now=now)
+
+
+def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPair:
+    """Exchange a refresh token for the next one and a new access token.
+
+    Two statements, each by itself. If the process dies between them, or the answer is lost, the same token works
+    again within ``REFRESH_GRACE_PERIOD``.
+
+    Args:
+        raw: The refresh token as it was sent.
+        request: For the address, the user agent and the claims hooks.
+
+    Raises:
+        InvalidTokenError: with the reason why it is refused. After ``reused`` the session is revoked; after any
+            other nothing has changed.
+        RefreshConflictError: if other refreshes of the session came between, twice. Try again.
+        ClaimsHookError: if a claims hook fails; nothing has changed, and the token stays good.
+        RuntimeError: if called inside a transaction, where a lost race could not be told from reuse.
+    """
+    claims = tokens.read_refresh(raw)
+    using = RefreshToken.write_alias()
+    _refuse_transaction(using)
+    for _ in range(2):
+        session, now = _read(claims, using=using)
+        step = _judge(session, claims.generation, now)
+        if step is _Step.REUSE:
+            _end_reused(session, now=now, using=using, request=request)
+            raise InvalidTokenError("reused")
+        # Before the UPDATE, since hooks may fail, and after the UPDATE nothing may.
+        access = tokens.mint_access(session, now=now, request=request)
+        if step is _Step.ROTATE and not _rotate(session, now=now, using=using, request=request):
+            continue  # somebody else was faster
+        if step is _Step.REPLAY:
+            _count_replay(session, using=using)
+        signals.session_refreshed.send_robust(RefreshToken, session=session, user=session.user, request=request)
+        return _pair(session, access, now=now)
+    raise RefreshConflictError
+
+
+def verify_refresh(raw: str | bytes) -> RefreshToken:
+    """Tell whether :func:`refresh` would accept a token. One statement; changes nothing, not even after reuse.
+
+    Raises:
+        InvalidTokenError: with the reason why it would be refused.
+    """
+    claims = tokens.read_refresh(raw)
+    session, now = _read(claims, using=RefreshToken.write_alias())
+    if _judge(session, claims.generation, now) is _Step.REUSE:
+        raise InvalidTokenError("reused")
+    return session
+
+
+def find(raw: str | bytes) -> RefreshToken:
+    """Return the session of a refresh token of any generation, alive or not. One statement.
+
+    Raises:
+        InvalidTokenError: if the token is not good, has expired, or belongs to no session.
+    """
+    claims = tokens.read_refresh(raw)
+    return _of_claims(claims, using=RefreshToken.write_alias())
+
+
+def revoke(
+    session: RefreshToken | uuid.UUID | str | models.QuerySet[RefreshToken],
+    *,
+    reason: str = RevokedReason.ADMIN,
+    by: AbstractBaseUser | None = None,
+) -> int:
+    """End a session, or each of a query: its refresh tokens at once, its access tokens as the revocation rules say.
+
+    May run inside a transaction. Sessions that have ended already stay as they are.
+
+    Args:
+        session: The session, its id (``request.auth.sid``), or a query of sessions.
+        reason: Why; at most 255 characters.
+        by: Who did it, if not the user.
+
+    Returns:
+        How many sessions ended.
+
+    Raises:
+        ValueError: if the reason is too long, or the id is none.
+    """
+    using = RefreshToken.write_alias()
+    if isinstance(session, models.QuerySet):
+        return _revoke(session.using(using), reason=reason, by=by, using=using)
+    count = _revoke(_all(using).filter(pk=_id(session)), reason=reason, by=by, using=using)
+    if isinstance(session, RefreshToken):
+        session.refresh_from_db(using=using, fields=["revoked_at", "revoked_reason", "revoked_by"])
+    return count
+
+
+def revoke_all(
+    user: AbstractBaseUser, *, reason: str = RevokedReason.LOGOUT_ALL, by: AbstractBaseUser | None = None
+) -> int:
+    """End all sessions of a user. Arguments and result as for :func:`revoke`."""
+    return revoke(RefreshToken.objects.filter(user_id=user.pk), reason=reason, by=by)
+
+
+def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
+    """Let this session outlive a change of its user's password; the user's other sessions end.
+
+    Our ``update_session_auth_hash()``. Best called in the transaction of ``user.save()``, before or after it; then
+    the session is never seen as revoked. Called later it still works, but a service that has read the session off the
+    revocation list meanwhile refuses its access tokens for up to a minute.
+
+    Args:
+        session: The session that goes on, or its id (``request.auth.sid``).
+        user: The user object that had the new password set: only what ended by saving this very object comes back.
+
+    Raises:
+        InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
+    """
+    using = RefreshToken.write_alias()
+    row = _all(using).filter(pk=_id(session), user_id=user.pk).first()
+    if row is None:
+        raise InvalidTokenError("revoked")
+    row.bind(user)
+    ended_by_save = getattr(user, _ENDED_AT, None)
+    alive = models.Q(revoked_at__isnull=True)
+    if ended_by_save is not None:
+        alive |= models.Q(revoked_at=ended_by_save, revoked_reason=RevokedReason.PASSWORD_CHANGED)
+    changes: dict[str, Any] = {"revoked_at": None, "revoked_reason": "", "auth_hash": row.auth_hash}
+    kept = _all(using).filter(alive, pk=row.pk)
+    if not _write(lambda: kept.update(**changes), using=using):
+        raise InvalidTokenError("revoked")
+    if isinstance(session, RefreshToken):
+        for name, value in changes.items():
+            setattr(session, name, value)
+    if ended_by_save is not None:
+        revocation.forget()  # an incremental reading would keep the entry
+    others = _all(using).filter(user_id=user.pk).exclude(pk=row.pk)
+    _revoke(others, reason=RevokedReason.PASSWORD_CHANGED, using=using)
+
+
+def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
+    """Revoke a single access token; its session goes on. May run inside a transaction; doing it twice is fine.
+
+    Args:
+        access_token: The token, as text or verified.
+        reason: Why; at most 255 characters.
+
+    Raises:
+        InvalidTokenError: if the text is no good access token (an expired one is refused anyway).
+    """
+    token = access_token
+    if isinstance(token, str):
+        token = conf.get_config().verifier.verify(token)
+    using = RefreshToken.write_alias()
+    user_id = _all(using).with_sid(token.sid).values_list("user_id", flat=True).first()
+    now = database_now(using)
+    entry = BlacklistedToken(
+        jti=token.jti, user_id=user_id, expires_at=token.expires_at, reason=_checked_reason(reason), created_at=now
+    )
+    BlacklistedToken.objects.using(using).bulk_create([entry], ignore_conflicts=True)
+    revocation.mark_stale_on_commit(using)
+    logger.info("Access token of session %s blacklisted.", token.sid)
+
+
+def end_for_user_change(user: AbstractBaseUser) -> None:
+    """End the sessions of a user who was saved without being active, or with another password than they are bound to.
+
+    Called after each save of a user that may have changed either; one statement if nothing did.
+    """
+    using = RefreshToken.write_alias()
+    sessions = _all(using).filter(user_id=user.pk, revoked_at__isnull=True)
+    if not user.is_active:
+        revoke(sessions, reason=RevokedReason.USER_INACTIVE)
+        return
+    unbound = [session.pk for session in sessions.only("secret", "auth_hash") if not session.is_bound_to(user)]
+    if unbound:
+        now = database_now(using)
+        _revoke(_all(using).filter(pk__in=unbound), reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
+        setattr(user, _ENDED_AT, now)
+
+
+def rebind(user: AbstractBaseUser, former: AbstractBaseUser) -> None:
+    """Bind sessions to the new hash of an unchanged password (Django upgrades hashes at sign-in).
+
+    Args:
+        user: The user with the new hash.
+        former: A copy with the old one; only sessions bound to it are touched.
+    """
+    using = RefreshToken.write_alias()
+    bound = []
+    for session in _all(using).filter(user_id=user.pk, revoked_at__isnull=True).only("secret", "auth_hash"):
+        if session.is_bound_to(former):
+            session.bind(user)
+            bound.append(session)
+    if bound:
+        _write(lambda: _all(using).bulk_update(bound, ["auth_hash"], batch_size=500), using=using)
+
+
+_ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it ended sessions
+
+
+def _all(using: str) -> RefreshTokenQuerySet:
+    return RefreshToken.objects.using(using)
+
+
+def _id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
+    if isinstance(session, RefreshToken):
+        return session.pk
+    return session if isinstance(session, uuid.UUID) else uuid.UUID(session)
+
+
+def _checked_reason(reason: str) -> str:
+    if len(reason) > MAX_REASON_LENGTH:
+        raise ValueError(f"A reason has at most {MAX_REASON_LENGTH} characters.")
+    return reason
+
+
+def _client(request: HttpRequest | None) -> dict[str, Any]:
+    address = client.client_address(request, num_proxies=conf.get_config().num_proxies)
+    return {"ip_address": str(address) if address else None, "user_agent": client.user_agent(request)}
+
+
+def _pair(session: RefreshToken, access: tokens.MintedToken, *, now: datetime) -> TokenPair:
+    minted = tokens.mint_refresh(session)
+    return TokenPair(
+        access=access.raw,
+        refresh=minted.raw,
+        session=session,
+        expires_in=max(access.expires_at - int(epoch(now)), 0),
+        refresh_expires_in=max(minted.expires_at - int(epoch(now)), 0),
+    )
+
+
+def _of_claims(claims: tokens.RefreshClaims, *, using: str) -> RefreshToken:
+    """Read the session with its user and the time, and check that the token is the row's."""
+    session = _all(using).with_clock().select_related("user").with_sid(claims.sid).first()
+    if session is None or not hmac.compare_digest(session.jti(claims.generation), claims.jti):
+        raise InvalidTokenError("invalid")
+    return session
+
+
+def _read(claims: tokens.RefreshClaims, *, using: str) -> tuple[RefreshToken, datetime]:
+    session = _of_claims(claims, using=using)
+    now: datetime = session.database_now  # type: ignore[attr-defined]  # annotated
+    if reason := session.refusal(now, ends_at=session.idle_at):
+        raise InvalidTokenError(reason)
+    return session, now
+
+
+def _judge(session: RefreshToken, generation: int, now: datetime) -> _Step:
+    """Decide what a good token of a living session leads to. All ages are on the database's clock.
+
+    Raises:
+        InvalidTokenError: ``ahead``, for a generation that is yet to come: the database was restored from a backup.
+            Nothing is revoked for that, or a restore would sign everyone out for good.
+    """
+    if generation > session.generation:
+        raise InvalidTokenError("ahead")
+    window = conf.get_config().refresh_grace_period
+    inside = max(now - session.rotated_at, timedelta(0)) < window
+    if generation == session.generation:
+        return _Step.REPEAT if inside else _Step.ROTATE  # nothing rotates twice in a window; sign-in counts as first
+    if generation == session.generation - 1 and inside:
+        return _Step.REPLAY
+    return _Step.REUSE
+
+
+def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> bool:
+    """Step to the next generation, if the session still is as it was read. The one place where a race is decided."""
+    if session.user is None:
+        return False
+    # auth_hash too: a hash upgrade that came between has bound the session anew, and must not be undone.
+    unchanged = _all(using).filter(
+        pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash), revoked_at__isnull=True
+    )
+    session.bind(session.user)  # to the present SECRET_KEY, so that its fallback can be dropped some day
+    session.generation += 1
+    session.rotated_at = now
+    changes = {"generation": session.generation, "rotated_at": now, "auth_hash": session.auth_hash}
+    if request is not None:
+        changes |= _client(request)
+    try:
+        return unchanged.update(**changes) == 1
+    except OperationalError as error:
+        if _is_contention(error):
+            return False
+        raise
+
+
+def _count_replay(session: RefreshToken, *, using: str) -> None:
+    rows = _all(using).filter(pk=session.pk)
+    try:
+        _write(lambda: rows.update(replays=models.F("replays") + 1), using=using)
+    except OperationalError as error:
+        if not _is_contention(error):
+            raise  # a count for people; no reason to refuse anyone
+
+
+def _end_reused(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> None:
+    _revoke(_all(using).filter(pk=session.pk), reason=RevokedReason.REUSED, using=using, now=now)
+    logger.warning(
+        "Refresh token reuse: session %s of user %s was revoked (request from %s).",
+        session.pk,
+        session.user_id,
+        client.client_address(request, num_proxies=conf.get_config().num_proxies),
+    )
+    signals.refresh_token_reused.send_robust(RefreshToken, session=session, user=session.user, request=request)
+
+
+def _revoke(
+    rows: models.QuerySet[RefreshToken],
+    *,
+    reason: str,
+    using: str,
+    by: AbstractBaseUser | None = None,
+    now: datetime | None = None,
+) -> int:
+    now = now or database_now(using)
+    live = rows.filter(revoked_at__isnull=True)
+    changes = {"revoked_at": now, "revoked_reason": _checked_reason(reason), "revoked_by": by}
+    count = _write(lambda: live.update(**changes), using=using)
+    if count:
+        revocation.mark_stale_on_commit(using)
+        logger.info("%d session(s) revoked: %s.", count, str(reason))
+        if signals.session_revoked.has_listeners(RefreshToken):
+            ended = rows.filter(revoked_at=now, revoked_reason=reason).select_related("user")
+            for session in ended.iterator(chunk_size=1000):
+                signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)
+    return count
+
+
+def _write(statement: Callable[[], int], *, using: str) -> int:
+    """Run one UPDATE until it gets through.
+
+    Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has changed meanwhile, even for
+    a statement by itself. Each refusal means that another one got through, so there are few.
+    """
+    tries = 1 if transaction.get_connection(using).in_atomic_block else _MAX_TRIES
+    for left in reversed(range(tries)):
+        try:
+            return statement()
+        except OperationalError as error:
+            if not (left and _is_contention(error)):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _is_contention(error: OperationalError) -> bool:
+    """Tell whether a statement failed only because another connection was in its way."""
+    cause = error.__cause__
+    return (
+        getattr(cause, "sqlstate", None) in _SERIALIZATION_FAILURES
+        or getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+        or (bool(error.args) and error.args[0] in _MYSQL_FAILURES)
+    )
+
+
+def _refuse_transaction(using: str) -> None:
+    """Refuse to go on inside a transaction, as ``atomic(durable=True)`` does; ``TestCase``'s own does not count.
+
+    Inside one, SQLite would answer "database is locked", PostgreSQL serialization errors and MariaDB stale rows.
+    """
+    connection = transaction.get_connection(using)
+    blocks: list[Any] = getattr(connection, "atomic_blocks", [])
+    if connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False)):
+        raise RuntimeError(
+            "django_jwtauth.sessions.refresh() was called inside a transaction, where it cannot decide a race. "
+            "If ATOMIC_REQUESTS is on, the view lost its mark: decorate it with functools.wraps, or with "
+            "transaction.non_atomic_requests."
+        )
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        raise RuntimeError("django_jwtauth.sessions.refresh() needs autocommit.")

@@ -1,0 +1,131 @@
+"""Throttles that count right: each attempt is counted before it is made, in one atomic step of the cache.
+
+Windows are fixed. A cache that is down lets everything pass, with a warning in the log: a sign-in that works for all
+is worth more than a limit.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import math
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from . import client, conf, tokens
+from .errors import InvalidTokenError
+
+logger = logging.getLogger("django_jwtauth.security")
+
+
+class CountingThrottle(BaseThrottle):
+    """Counts attempts in the cache, under keys that give away nothing.
+
+    A subclass says under which rates and for whom, in :meth:`identities`.
+    """
+
+    def __init__(self) -> None:
+        self._counted: list[str] = []
+        self._wait: float | None = None
+
+    def identities(self, request: Request) -> Iterator[tuple[str, str]]:
+        """Give pairs: the name of a rate in ``THROTTLE_RATES``, and who is counted under it."""
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        """Count the attempt under each rate, and tell whether all of them allow it."""
+        rates = conf.get_config().throttle_rates
+        now = time.time()
+        try:
+            for name, identity in self.identities(request):
+                rate = rates[name]
+                if rate is None:
+                    continue
+                window, elapsed = divmod(now, rate.seconds)
+                digest = hashlib.sha256(f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")).hexdigest()
+                if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
+                    self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
+        except Exception:
+            # Each cache backend has errors of its own.
+            logger.warning("The cache is not available: throttles let everything pass.", exc_info=True)
+            return True
+        if self._wait is not None:
+            logger.warning("Throttled: %s.", type(self).__name__)
+            self.release()  # what was refused was no attempt: it must not lengthen the lock
+            return False
+        return True
+
+    def wait(self) -> float | None:
+        """Return how many seconds until the next window."""
+        return self._wait
+
+    def release(self) -> None:
+        """Take the attempt back: it was no failure."""
+        for key in self._counted:
+            try:
+                cache.decr(key)
+            except ValueError:
+                continue  # the window is over
+            except Exception:
+                logger.warning("The cache is not available: an attempt stays counted.", exc_info=True)
+        self._counted.clear()
+
+    def _count(self, key: str, seconds: int) -> int:
+        # Another attempt, or the end of the window, may come between the two: then once more.
+        for _ in range(2):
+            cache.add(key, 0, timeout=seconds)
+            try:
+                count = cache.incr(key)
+            except ValueError:
+                continue
+            self._counted.append(key)
+            return count
+        return 0
+
+
+class LoginThrottle(CountingThrottle):
+    """Failed sign-ins: per user name and address, per address, and slowly per user name.
+
+    The view takes back what was no failure. Behind a proxy that ``NUM_PROXIES`` does not tell of, all clients have the
+    proxy's address; it is not counted then.
+    """
+
+    def identities(self, request: Request) -> Iterator[tuple[str, str]]:
+        """Give the three identities of a sign-in, as far as they are known."""
+        address = client.client_address(request._request, num_proxies=conf.get_config().num_proxies)
+        data = request.data
+        username = data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
+        network = _network(address)
+        if isinstance(username, str):
+            name = unicodedata.normalize("NFKC", username).casefold()
+            yield "login", f"{network}\n{name}"
+            yield "login_username", name
+        if address is not None and not client.is_private(address):
+            yield "login_address", network
+
+
+class RefreshThrottle(CountingThrottle):
+    """Refreshes per session. Tokens that are not ours cost nothing and are not counted."""
+
+    def identities(self, request: Request) -> Iterator[tuple[str, str]]:
+        """Give the session of a refresh token whose signature is good."""
+        data = request.data
+        raw = data.get("refresh") if isinstance(data, Mapping) else None
+        if isinstance(raw, str):
+            try:
+                yield "refresh", str(tokens.read_refresh(raw).sid)
+            except InvalidTokenError:
+                return
+
+
+def _network(address: client.IPAddress | None) -> str:
+    """Return who an address stands for: an IPv6 customer has at least a /64."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address or "")

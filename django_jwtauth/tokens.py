@@ -1,0 +1,117 @@
+"""Mints access and refresh tokens for a session, and reads refresh tokens back."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+from . import claims as hooks
+from . import conf, jws
+from .errors import ClaimsHookError
+from .models import RefreshToken, epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MintedToken:
+    """A new token."""
+
+    raw: str = field(repr=False)
+    expires_at: int
+    """Its ``exp``, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshClaims:
+    """What a refresh token says whose signature, form and times are good."""
+
+    sid: str
+    generation: int
+    jti: str = field(repr=False)
+
+
+def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> MintedToken:
+    """Mint a new access token (RFC 9068), with the claims of the project's hooks.
+
+    Args:
+        session: The session, with its user.
+        now: The database's time.
+        request: For the hooks.
+
+    Raises:
+        ClaimsHookError: if a hook fails, or makes the token too long.
+        ImproperlyConfigured: if the user has no usable subject.
+    """
+    config = conf.get_config()
+    if session.user is None:
+        raise ValueError("A session without a user gets no tokens.")
+    # The earlier of two clocks: a token from the future would be refused, here and by every other service.
+    iat = int(min(epoch(now), time.time()))
+    exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(epoch(session.expires_at)))
+    claims: dict[str, Any] = {
+        "iss": config.issuer,
+        "sub": session.subject,
+        "aud": session.audience or config.audience[0],
+        "client_id": config.client_id,
+        "iat": iat,
+        "exp": max(exp, iat + 1),
+        "jti": secrets.token_urlsafe(16),
+        "sid": str(session.pk),
+        "auth_time": int(epoch(session.auth_time)),
+    }
+    optional = {"scope": session.scope, "amr": session.amr, "acr": session.acr}
+    claims |= {name: value for name, value in optional.items() if value}
+    given = hooks.run(session.user, request=request, session=session)
+    for contribution in given.values():
+        claims |= contribution
+    raw = jws.sign(claims, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
+    if len(raw) > config.max_token_length:
+        raise _too_long(given, len(raw), config.max_token_length)
+    return MintedToken(raw=raw, expires_at=claims["exp"])
+
+
+def mint_refresh(session: RefreshToken) -> MintedToken:
+    """Mint the refresh token of the session's present generation.
+
+    The same generation gives the same token, as long as the settings and the key stay. This cannot fail, since
+    nothing in it comes from outside.
+    """
+    config = conf.get_config()
+    iat = int(epoch(session.rotated_at))
+    exp = max(int(epoch(session.idle_at)), iat + 1)
+    claims = {
+        "iss": config.issuer,
+        "aud": config.issuer,
+        "sid": str(session.pk),
+        "gen": session.generation,
+        "iat": iat,
+        "exp": exp,
+        "jti": session.jti(session.generation),
+    }
+    raw = jws.sign(claims, typ=jws.REFRESH.typ, key=config.refresh_keys.signing_key)
+    return MintedToken(raw=raw, expires_at=exp)
+
+
+def read_refresh(raw: str | bytes) -> RefreshClaims:
+    """Verify a refresh token as far as that goes without the database.
+
+    Raises:
+        InvalidTokenError: with the reason.
+    """
+    config = conf.get_config()
+    signed = jws.verify(raw, profile=jws.REFRESH, keys=config.refresh_keys, max_length=config.max_token_length)
+    jws.check_claims(signed.claims, profile=jws.REFRESH, issuer=config.issuer, audience=(config.issuer,))
+    jws.check_times(signed.claims, leeway=config.leeway.total_seconds())
+    return RefreshClaims(sid=signed.claims["sid"], generation=signed.claims["gen"], jti=signed.claims["jti"])
+
+
+def _too_long(given: dict[str, Mapping[str, Any]], length: int, limit: int) -> Exception:
+    message = f"the access token would have {length} bytes, more than MAX_TOKEN_LENGTH ({limit})."
+    if not given:
+        return ImproperlyConfigured(f"JWTAUTH['MAX_TOKEN_LENGTH'] is too small: {message}")
+    biggest = max(given, key=lambda path: len(repr(dict(given[path]))))
+    return ClaimsHookError(biggest, message, reason="too_long")

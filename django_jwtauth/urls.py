@@ -1,0 +1,18 @@
+"""The endpoints: ``path("api/auth/", include("django_jwtauth.urls"))``."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "jwtauth"
+
+urlpatterns = [
+    path("token/", views.TokenView.as_view(), name="token"),
+    path("token/refresh/", views.TokenRefreshView.as_view(), name="token-refresh"),
+    path("token/verify/", views.TokenVerifyView.as_view(), name="token-verify"),
+    path("token/blacklist/", views.TokenBlacklistView.as_view(), name="token-blacklist"),
+    path("logout/", views.LogoutView.as_view(), name="logout"),
+    path("logout/all/", views.LogoutAllView.as_view(), name="logout-all"),
+    path("sessions/", views.SessionListView.as_view(), name="session-list"),
+    path("sessions/<uuid:pk>/", views.SessionDetailView.as_view(), name="session-detail"),
+]

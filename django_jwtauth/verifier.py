@@ -1,0 +1,163 @@
+"""Verifying access tokens. Works without Django, in any Python service."""
+
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from . import jws
+from .errors import InvalidTokenError
+from .keys import Key, KeySet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """An access token that has been verified; in Django REST framework it is ``request.auth``.
+
+    Holds what the token says, never the token itself.
+    """
+
+    issuer: str
+    """``iss``"""
+    subject: str
+    """``sub``: who it is about. Unique per issuer only."""
+    audience: tuple[str, ...]
+    """``aud``"""
+    client_id: str
+    """``client_id``"""
+    jti: str = field(repr=False)
+    """``jti``: the id of this token."""
+    sid: str
+    """``sid``: the id of the session it belongs to."""
+    scopes: frozenset[str]
+    """``scope``, split."""
+    issued_at: datetime
+    """``iat``, in UTC."""
+    expires_at: datetime
+    """``exp``, in UTC."""
+    claims: Mapping[str, Any] = field(repr=False, hash=False)
+    """All claims, as they came. Yours alone: changing them changes no other request."""
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> "AccessToken":
+        """Make one from claims that have been verified."""
+        aud = claims["aud"]
+        return cls(
+            issuer=claims["iss"],
+            subject=claims["sub"],
+            audience=(aud,) if isinstance(aud, str) else tuple(aud),
+            client_id=claims["client_id"],
+            jti=claims["jti"],
+            sid=claims["sid"],
+            scopes=frozenset(claims.get("scope", "").split()),
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            claims=claims,
+        )
+
+
+class Verifier:
+    """Verifies access tokens of one issuer, and remembers which ones it has verified.
+
+    Safe to share between threads, and after a fork.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str | Sequence[str],
+        keys: KeySet,
+        leeway: timedelta = timedelta(seconds=5),
+        max_lifetime: timedelta | None = None,
+        max_token_length: int = 4096,
+        cache_size: int = 4096,
+    ) -> None:
+        """Say whom to trust.
+
+        Args:
+            issuer: The ``iss`` of its tokens, compared exactly.
+            audience: Who we are: the ``aud`` that is accepted, one or several.
+            keys: The issuer's keys.
+            leeway: How far the clocks may differ.
+            max_lifetime: How long after its ``iat`` a token is accepted, whatever its ``exp``; ``None`` for no limit.
+            max_token_length: In bytes; longer tokens are refused unread.
+            cache_size: How many verified tokens are remembered; 0 for none.
+
+        Raises:
+            ValueError: if issuer or audience is empty.
+        """
+        self.issuer = issuer
+        self.audience = (audience,) if isinstance(audience, str) else tuple(audience)
+        if not issuer or not self.audience or not all(self.audience):
+            raise ValueError("A verifier needs an issuer and an audience.")
+        self.keys = keys
+        self.leeway = leeway.total_seconds()
+        # A token may live that long; what claims to be older or from the future is refused even without a limit.
+        self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()
+        self.max_token_length = max_token_length
+        self._cache = _VerifiedTokens(cache_size)
+
+    def verify(self, raw: str | bytes, *, now: float | None = None) -> AccessToken:
+        """Verify an access token: form, type, signature, issuer, audience, claims, times, in this order.
+
+        Args:
+            raw: The token as it was sent.
+            now: Seconds since the epoch; by default the time it is.
+
+        Raises:
+            InvalidTokenError: with the ``reason`` why it is refused.
+        """
+        claims = self._verified_claims(raw)
+        jws.check_times(claims, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
+        return AccessToken.from_claims(claims)
+
+    def _verified_claims(self, raw: str | bytes) -> dict[str, Any]:
+        """Return all that does not change with time: signature and claims, from the cache where they are known."""
+        if len(raw) > self.max_token_length:
+            raise InvalidTokenError("invalid")
+        digest = _digest(raw)
+        if (entry := self._cache.get(digest)) is not None:
+            key, payload = entry
+            if self.keys.get(key.kid) is key:  # a key that was replaced or withdrawn verifies nothing any more
+                return jws.reload(payload)
+        signed = jws.verify(raw, profile=jws.ACCESS, keys=self.keys, max_length=self.max_token_length)
+        jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=self.issuer, audience=self.audience)
+        self._cache.put(digest, (signed.key, signed.payload))
+        return signed.claims
+
+
+def _digest(raw: str | bytes) -> bytes:
+    """Tell tokens apart by their exact bytes, without keeping them: a memory dump then holds no token of ours."""
+    try:
+        return hashlib.sha256(raw.encode("ascii") if isinstance(raw, str) else raw).digest()
+    except UnicodeEncodeError:
+        raise InvalidTokenError("invalid") from None
+
+
+class _VerifiedTokens:
+    """A bounded cache that forgets what was not used for longest.
+
+    It has no lock: each operation of an ``OrderedDict`` is atomic, and a fork can so leave none locked for ever.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[bytes, tuple[Key, bytes]] = OrderedDict()
+
+    def get(self, digest: bytes) -> tuple[Key, bytes] | None:
+        entry = self._entries.get(digest)
+        if entry is not None:
+            with contextlib.suppress(KeyError):  # another thread may have evicted it between these lines
+                self._entries.move_to_end(digest)
+        return entry
+
+    def put(self, digest: bytes, entry: tuple[Key, bytes]) -> None:
+        if self._size:
+            self._entries[digest] = entry
+            while len(self._entries) > self._size:
+                with contextlib.suppress(KeyError):
+                    self._entries.popitem(last=False)

@@ -1,0 +1,280 @@
+"""The endpoints.
+
+Extend one by subclassing: ``serializer_class`` says what it takes, ``get_success_data()`` what it answers. They are
+never run in a transaction of the request's: a refused request may have written too (reuse revokes a session), which
+REST framework would roll back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.core.exceptions import SuspiciousOperation
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError
+from rest_framework.generics import GenericAPIView
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import BaseParser, FormParser, JSONParser, MultiPartParser
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from . import serializers, sessions
+from .authentication import JWTAuthentication, error_body
+from .errors import InvalidTokenError, JWTAuthError, RefreshConflictError
+from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason, database_now
+from .sessions import TokenPair
+from .throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+
+
+class _NeverFails(BaseParser):
+    """Makes every body that cannot be read a 400; REST framework's own parsers let some exceptions out."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except (APIException, SuspiciousOperation):
+            raise
+        except Exception:
+            # RecursionError for deep nesting, LookupError and TypeError for odd charsets, …
+            raise ParseError(_("Malformed request.")) from None
+
+
+class SafeJSONParser(_NeverFails, JSONParser):
+    """JSON bodies."""
+
+
+class SafeFormParser(_NeverFails, FormParser):
+    """Form bodies."""
+
+
+class SafeMultiPartParser(_NeverFails, MultiPartParser):
+    """Multipart bodies."""
+
+
+class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
+    """What all endpoints share. They bring their own classes, so that a project's defaults cannot lock sign-in."""
+
+    authentication_classes: Any = ()
+    permission_classes: Any = (AllowAny,)
+    throttle_classes: Any = ()
+    parser_classes: Any = (SafeJSONParser, SafeFormParser, SafeMultiPartParser)
+    renderer_classes: Any = (JSONRenderer,)
+    versioning_class: Any = None
+    filter_backends: Any = ()
+    www_authenticate_realm = "api"
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """Return the view function, marked so that ``ATOMIC_REQUESTS`` leaves it alone on every database."""
+        view: Callable[..., HttpResponseBase] = super().as_view(**initkwargs)
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer our errors; everything else is REST framework's."""
+        if isinstance(exc, InvalidTokenError):
+            return self._error(exc, status.HTTP_401_UNAUTHORIZED, "WWW-Authenticate", self._challenge())
+        if isinstance(exc, RefreshConflictError):
+            return self._error(exc, status.HTTP_503_SERVICE_UNAVAILABLE, "Retry-After", "1")
+        if isinstance(exc, NotAuthenticated):
+            exc.detail = error_body(JWTAuthError("not_authenticated", "not_authenticated"))
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep every answer out of caches (RFC 6749 section 5.1)."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def read(self, request: Request) -> dict[str, Any]:
+        """Return the validated body.
+
+        Raises:
+            ValidationError: answered with 400 and the errors of each field.
+        """
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
+    def _challenge(self) -> str:
+        return f'Bearer realm="{self.www_authenticate_realm}"'
+
+    def _error(self, error: JWTAuthError, code: int, header: str, value: str) -> Response:
+        response = Response(error_body(error), status=code, headers={header: value})
+        response.exception = True
+        return response
+
+
+class TokenPairView(JWTAuthView):
+    """What sign-in and refresh share: the answer."""
+
+    def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
+        """Return the body of the answer (RFC 6749 section 5.1, with the member names of Simple JWT)."""
+        return {
+            "access": pair.access,
+            "refresh": pair.refresh,
+            "token_type": "Bearer",
+            "expires_in": pair.expires_in,
+            "refresh_expires_in": pair.refresh_expires_in,
+        }
+
+
+class TokenView(TokenPairView):
+    """Sign in: credentials against an access and a refresh token."""
+
+    serializer_class = serializers.TokenSerializer
+    throttle_classes = (LoginThrottle,)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Keep the throttles, to take back what was no failure."""
+        self._throttles = super().get_throttles()
+        return self._throttles
+
+    def post(self, request: Request) -> Response:
+        """Authenticate, start a session, and send Django's ``user_logged_in``."""
+        failed = False
+        try:
+            user = self.authenticate_user(request, self.read(request))
+            failed = user is None
+            if user is None:
+                raise InvalidTokenError("credentials", code="no_active_account")
+            pair = sessions.start(user, request=request._request, amr=["pwd"])
+            user_logged_in.send(sender=type(user), request=request._request, user=user)
+            return Response(self.get_success_data(pair))
+        finally:
+            if not failed:
+                for throttle in self._throttles:
+                    if isinstance(throttle, CountingThrottle):
+                        throttle.release()
+
+    def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
+        """Return the active user of the credentials, by the project's authentication backends, or ``None``."""
+        user = authenticate(request=request._request, **credentials)
+        return user if user is not None and user.is_active else None
+
+
+class TokenRefreshView(TokenPairView):
+    """Exchange a refresh token."""
+
+    serializer_class = serializers.RefreshSerializer
+    throttle_classes = (RefreshThrottle,)
+
+    def post(self, request: Request) -> Response:
+        """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
+        pair = sessions.refresh(self.read(request)["refresh"], request=request._request)
+        return Response(self.get_success_data(pair))
+
+
+class TokenVerifyView(JWTAuthView):
+    """Tell whether a token, access or refresh, would be accepted. Changes nothing."""
+
+    serializer_class = serializers.VerifySerializer
+
+    def post(self, request: Request) -> Response:
+        """Answer ``{}``, or 401 with the reason."""
+        raw = self.read(request)["token"]
+        try:
+            JWTAuthentication().authenticate_token(raw)
+        except InvalidTokenError as error:
+            if error.reason != "wrong_type":
+                raise
+            sessions.verify_refresh(raw)
+        return Response({})
+
+
+class TokenBlacklistView(JWTAuthView):
+    """End the session of a refresh token of any generation, as Simple JWT's clients sign out."""
+
+    serializer_class = serializers.RefreshSerializer
+
+    def post(self, request: Request) -> Response:
+        """Revoke; a second time changes nothing."""
+        session = sessions.find(self.read(request)["refresh"])
+        if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+            _send_logged_out(request, session.user)
+        return Response({})
+
+
+class AuthenticatedView(JWTAuthView):
+    """What the endpoints share that are called with an access token."""
+
+    authentication_classes = (JWTAuthentication,)
+    permission_classes = (IsAuthenticated,)
+
+    def own_sessions(self) -> RefreshTokenQuerySet:
+        """Return all sessions of the user, also those that have ended."""
+        return RefreshToken.objects.using(RefreshToken.write_alias()).filter(user_id=self.request.user.pk)
+
+
+class LogoutView(AuthenticatedView):
+    """End the session of the access token."""
+
+    def post(self, request: Request) -> Response:
+        """Revoke it."""
+        sessions.revoke(request.auth.sid, reason=RevokedReason.LOGOUT)
+        _send_logged_out(request, request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LogoutAllView(AuthenticatedView):
+    """End all sessions of the user, this one too."""
+
+    def post(self, request: Request) -> Response:
+        """Revoke them, and say how many."""
+        count = sessions.revoke(self.own_sessions(), reason=RevokedReason.LOGOUT_ALL)
+        _send_logged_out(request, request.user)
+        return Response({"revoked": count})
+
+
+class SessionPagination(PageNumberPagination):
+    """Fifty sessions a page."""
+
+    page_size = 50
+
+
+class SessionListView(AuthenticatedView):
+    """The user's live sessions: devices that are signed in."""
+
+    serializer_class = serializers.SessionSerializer
+    pagination_class = SessionPagination
+
+    def get_queryset(self) -> QuerySet[RefreshToken]:
+        """Return what can still be refreshed, newest sign-in first."""
+        now = database_now(RefreshToken.write_alias())
+        return self.own_sessions().live(now).order_by("-created_at", "-pk")
+
+    def get(self, request: Request) -> Response:
+        """List them."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def delete(self, request: Request) -> Response:
+        """End all but this one, and say how many."""
+        others = self.own_sessions().exclude(pk=request.auth.sid)
+        return Response({"revoked": sessions.revoke(others, reason=RevokedReason.USER)})
+
+
+class SessionDetailView(AuthenticatedView):
+    """One session of the user."""
+
+    def delete(self, request: Request, pk: Any) -> Response:
+        """End it; one that has ended already stays so."""
+        if not self.own_sessions().filter(pk=pk).exists():
+            raise Http404
+        sessions.revoke(pk, reason=RevokedReason.USER)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _send_logged_out(request: Request, user: Any) -> None:
+    user_logged_out.send(sender=type(user), request=request._request, user=user)

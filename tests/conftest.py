@@ -1,0 +1,46 @@
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from django_jwtauth import conf, revocation, sessions
+from django_jwtauth.models import RefreshToken
+
+
+@pytest.fixture(autouse=True)
+def _clean_process_state():
+    """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
+    cache.clear()
+    revocation.forget()
+    conf._load.cache_clear()
+
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_user("ada", "ada@example.com", "correct horse")
+
+
+@pytest.fixture
+def client():
+    return APIClient()
+
+
+@pytest.fixture
+def pair(user):
+    return sessions.start(user)
+
+
+@pytest.fixture
+def age(db):
+    """Make a session look as if it had last been refreshed some time ago."""
+
+    def age(session, by):
+        RefreshToken.objects.filter(pk=session.pk).update(rotated_at=session.rotated_at - by)
+        session.refresh_from_db()
+
+    return age
+
+
+def bearer(token):
+    return {"headers": {"Authorization": f"Bearer {token}"}}
