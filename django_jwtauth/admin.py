@@ -17,6 +17,13 @@ from . import sessions
 from .client import device_name
 from .models import BlacklistedToken, RefreshToken, RevokedReason, database_now
 
+_STATUS = {
+    "": _("active"),
+    "session_expired": _("expired"),
+    "user_inactive": _("user inactive"),
+    "password_changed": _("password changed"),
+}
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows are written by the library only. Users stay deletable: their sessions are not deleted with them."""
@@ -74,14 +81,9 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
         """Say in words whether the session lives, and if not, why."""
         reason = session.refusal(_now(), ends_at=session.idle_at)
         if reason == "revoked":
-            labels = dict(RevokedReason.choices)
-            return _("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason)
-        return {
-            "": _("active"),
-            "session_expired": _("expired"),
-            "user_inactive": _("user inactive"),
-            "password_changed": _("password changed"),
-        }[reason]
+            labels: dict[str, Any] = dict(RevokedReason.choices)
+            return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))
+        return str(_STATUS[reason])
 
     @admin.display(description=_("device"))
     def device(self, session: RefreshToken) -> str:
@@ -127,7 +129,8 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
 
     def _revoke(self, request: HttpRequest, chosen: list[RefreshToken]) -> None:
         keys = [session.pk for session in chosen]
-        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=RevokedReason.ADMIN, by=request.user)
+        operator: Any = request.user
+        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=RevokedReason.ADMIN, by=operator)
         for session in chosen:
             self.log_change(request, session, [{"changed": {"fields": [str(_("revoked"))]}}])
         text = ngettext("%d session was revoked.", "%d sessions were revoked.", count) % count

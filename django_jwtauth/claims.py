@@ -12,7 +12,10 @@ from . import conf
 from .errors import ClaimsHookError, ReservedClaimError
 from .models import RefreshToken
 
-RESERVED = frozenset(["iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ", "auth_time", "scope", "amr", "acr", "act", "cnf", "status"])
+RESERVED = frozenset(
+    {"iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"}
+    | {"auth_time", "scope", "amr", "acr", "act", "cnf", "status"}
+)
 
 Hook = Callable[..., Mapping[str, Any]]
 
@@ -42,7 +45,7 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
     claims: dict[str, Mapping[str, Any]] = {}
     for path in conf.get_config().claims_hooks:
         try:
-            given = load(path)(user, request=request, session=session)
+            given: Any = load(path)(user, request=request, session=session)
         except Exception as error:
             raise ClaimsHookError(path, f"it raised {type(error).__name__}.") from error
         if not isinstance(given, Mapping):

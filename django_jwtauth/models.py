@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import NotSupportedError, connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -46,11 +47,13 @@ class DatabaseNow(Func):
     output_field = models.BigIntegerField()
 
     def as_sql(
-        self, compiler: Any, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
-    ) -> tuple[str, list[Any]]:
-        return _clock_sql(connection), []
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Return the expression for the database at hand."""
+        return _clock_sql(connection), ()
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        """Return what makes a datetime of the number."""
         return [lambda value, expression, connection: _from_microseconds(value)]
 
 
@@ -230,7 +233,7 @@ class RefreshToken(models.Model):
         self.auth_hash = self._auth_hash(next(_session_auth_hashes(user)))
 
     def is_bound_to(self, user: AbstractBaseUser) -> bool:
-        """Tell whether the user's password is still the one the session is bound to (``SECRET_KEY_FALLBACKS`` count)."""
+        """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
         stored = bytes(self.auth_hash)
         return any(hmac.compare_digest(self._auth_hash(value), stored) for value in _session_auth_hashes(user))
 

@@ -67,7 +67,7 @@ class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
 
     def get_current(self, session: RefreshToken) -> bool:
         """Compare with the session of the request."""
-        return str(session.pk) == self.context["request"].auth.sid
+        return bool(str(session.pk) == self.context["request"].auth.sid)
 
     def get_device(self, session: RefreshToken) -> str:
         """Summarize the user agent."""

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, models, transaction
@@ -84,7 +84,7 @@ def start(
     using = RefreshToken.write_alias()
     now = database_now(using)
     session = RefreshToken(
-        user=user,
+        user=cast(Any, user),  # the type that settings name
         created_at=now,
         rotated_at=now,
         auth_time=now,

@@ -5,7 +5,6 @@ never run in a transaction of the request's: a refused request may have written 
 REST framework would roll back.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import authenticate
@@ -14,7 +13,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import SuspiciousOperation
 from django.db import connections, transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponseBase
+from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError
@@ -73,9 +72,9 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
     www_authenticate_realm = "api"
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         """Return the view function, marked so that ``ATOMIC_REQUESTS`` leaves it alone on every database."""
-        view: Callable[..., HttpResponseBase] = super().as_view(**initkwargs)
+        view = super().as_view(**initkwargs)
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
@@ -214,7 +213,14 @@ class AuthenticatedView(JWTAuthView):
 
     def own_sessions(self) -> RefreshTokenQuerySet:
         """Return all sessions of the user, also those that have ended."""
-        return RefreshToken.objects.using(RefreshToken.write_alias()).filter(user_id=self.request.user.pk)
+        user: Any = self.request.user
+        return RefreshToken.objects.using(RefreshToken.write_alias()).filter(user_id=user.pk)
+
+    @property
+    def sid(self) -> str:
+        """The id of the session of this request."""
+        token: Any = self.request.auth
+        return str(token.sid)
 
 
 class LogoutView(AuthenticatedView):
@@ -222,7 +228,7 @@ class LogoutView(AuthenticatedView):
 
     def post(self, request: Request) -> Response:
         """Revoke it."""
-        sessions.revoke(request.auth.sid, reason=RevokedReason.LOGOUT)
+        sessions.revoke(self.sid, reason=RevokedReason.LOGOUT)
         _send_logged_out(request, request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -261,7 +267,7 @@ class SessionListView(AuthenticatedView):
 
     def delete(self, request: Request) -> Response:
         """End all but this one, and say how many."""
-        others = self.own_sessions().exclude(pk=request.auth.sid)
+        others = self.own_sessions().exclude(pk=self.sid)
         return Response({"revoked": sessions.revoke(others, reason=RevokedReason.USER)})
 
 

@@ -15,7 +15,6 @@ def _clean_process_state():
     conf._load.cache_clear()
 
 
-
 @pytest.fixture
 def user(db):
     return get_user_model().objects.create_user("ada", "ada@example.com", "correct horse")
