@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from . import sessions
 from .client import device_name
-from .models import BlacklistedToken, RefreshToken, RevokedReason, database_now
+from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason
 
 _STATUS = {
     "": _("active"),
@@ -76,10 +76,15 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
     readonly_fields = ("id", "status", "device")
     change_form_template = "admin/django_jwtauth/refreshtoken/change_form.html"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
+        """Read the database's time along with the rows: ``status`` goes by it."""
+        rows: RefreshTokenQuerySet = super().get_queryset(request)
+        return rows.with_clock()
+
     @admin.display(description=_("status"))
     def status(self, session: RefreshToken) -> str:
         """Say in words whether the session lives, and if not, why."""
-        reason = session.refusal(_now(), ends_at=session.idle_at)
+        reason = session.refusal(session.database_now, ends_at=session.idle_at)  # type: ignore[attr-defined]
         if reason == "revoked":
             labels: dict[str, Any] = dict(RevokedReason.choices)
             return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))
@@ -94,10 +99,12 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[RefreshToken], search_term: str
     ) -> tuple[QuerySet[RefreshToken], bool]:
         """Search by session id too."""
+        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
         try:
-            return queryset.filter(pk=uuid.UUID(search_term.strip())), False
+            # User names may be UUIDs too.
+            return found | queryset.filter(pk=uuid.UUID(search_term.strip())), may_have_duplicates
         except ValueError:
-            return super().get_search_results(request, queryset, search_term)
+            return found, may_have_duplicates
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Who may revoke: permission ``django_jwtauth.revoke_refreshtoken``."""
@@ -144,7 +151,3 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     list_display = ("jti", "user", "reason", "created_at", "expires_at")
     ordering = ("-created_at",)
     fields = ("jti", "user", "reason", "created_at", "expires_at")
-
-
-def _now() -> Any:
-    return database_now(RefreshToken.write_alias())

@@ -16,6 +16,8 @@ class JWTAuthConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks and the receivers for changed users."""
         # These import models, so they cannot be imported before the apps are loaded.
+        from django.contrib.auth import get_user_model
+
         from . import checks, receivers
 
         for check in checks.CHECKS:
@@ -24,4 +26,7 @@ class JWTAuthConfig(AppConfig):
             django_checks.register(check, django_checks.Tags.security, deploy=True)
         signals.pre_save.connect(receivers.user_will_be_saved)
         signals.post_save.connect(receivers.user_was_saved)
-        signals.post_delete.connect(receivers.user_was_deleted)
+        # By sender, with its proxies: a receiver for every model would take fast deletes from the whole project.
+        for model in self.apps.get_models():
+            if issubclass(model, get_user_model()):
+                signals.post_delete.connect(receivers.user_was_deleted, sender=model)

@@ -44,7 +44,8 @@ _CODE_MESSAGES = {
 
 def error_body(error: JWTAuthError) -> dict[str, Any]:
     """Return the body of the answer that refuses: ``detail`` for people, ``code`` and ``reason`` for programs."""
-    detail = _CODE_MESSAGES.get(error.code) or _MESSAGES[error.reason]
+    # The last two are for errors of a project's own.
+    detail = _CODE_MESSAGES.get(error.code) or _MESSAGES.get(error.reason) or error.message or _MESSAGES["invalid"]
     return {"detail": detail, "code": error.code, "reason": error.reason}
 
 

@@ -12,10 +12,15 @@ from . import conf
 from .errors import ClaimsHookError, ReservedClaimError
 from .models import RefreshToken
 
+# RFC 9068 section 2.2, RFC 7519 section 4.1, and what we or later RFCs (7800, 8693) give a meaning to.
 RESERVED = frozenset(
-    {"iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"}
-    | {"auth_time", "scope", "amr", "acr", "act", "cnf", "status"}
+    [
+        *("iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"),
+        *("auth_time", "scope", "amr", "acr", "act", "cnf", "status"),
+    ]
 )
+MAX_DEPTH = 32
+"""How deep claims may be nested: far less than what a JSON parser bears."""
 
 Hook = Callable[..., Mapping[str, Any]]
 
@@ -61,21 +66,33 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
     return claims
 
 
-def _json_problem(value: object) -> str:
+def _json_problem(value: object, depth: int = 0) -> str:
     """Say what in a value would not come out of JSON as it went in; empty if all of it does."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return ""
+    if isinstance(value, int):
+        return "" if _has_digits(value) else "it holds an integer of too many digits"
     if isinstance(value, float):
         return "" if math.isfinite(value) else "it holds NaN or Infinity"
     if isinstance(value, str):
         return "" if value.isascii() or _is_unicode(value) else "it holds a lone surrogate"
+    if depth > MAX_DEPTH:
+        return f"it is nested deeper than {MAX_DEPTH}"
     if isinstance(value, list | tuple):
-        return next(filter(None, map(_json_problem, value)), "")
+        return next(filter(None, (_json_problem(item, depth + 1) for item in value)), "")
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             return "it holds a mapping with keys that are not str"
-        return next(filter(None, map(_json_problem, [*value, *value.values()])), "")
+        return next(filter(None, (_json_problem(item, depth + 1) for item in [*value, *value.values()])), "")
     return f"it holds a value of type {type(value).__name__}"
+
+
+def _has_digits(value: int) -> bool:
+    try:
+        str(value)
+    except ValueError:
+        return False  # past sys.get_int_max_str_digits(), as json.dumps() would find
+    return True
 
 
 def _is_unicode(value: str) -> bool:

@@ -120,8 +120,9 @@ class _Reader:
             "max_sessions_per_user": self.integer("MAX_SESSIONS_PER_USER", None, least=1),
             "max_token_length": self.integer("MAX_TOKEN_LENGTH", 4096, least=512),
             "revocation_poll_interval": poll_interval,
+            # Up to twice the interval a list is used while another thread reads; that is normal, and never too stale.
             "revocation_max_staleness": self.duration(
-                "REVOCATION_MAX_STALENESS", access_token_lifetime, least=poll_interval
+                "REVOCATION_MAX_STALENESS", max(access_token_lifetime, 2 * poll_interval), least=2 * poll_interval
             ),
             "revocation_fail_open": self.boolean("REVOCATION_FAIL_OPEN", default=False),
             "throttle_rates": self.rates(),

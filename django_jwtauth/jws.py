@@ -5,6 +5,7 @@ the RFCs ask: one token text has one meaning, and one meaning has one text.
 """
 
 import json
+import math
 import re
 import time
 import unicodedata
@@ -172,8 +173,8 @@ def _dump(value: Mapping[str, Any]) -> bytes:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    """Read a JSON object: UTF-8 only, no duplicate members, no NaN, no lone surrogates (RFC 8725 section 2.6)."""
-    value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    """Read a JSON object: UTF-8 only, no duplicates, no NaN or Infinity, no lone surrogates (RFC 8725 section 2.6)."""
+    value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError("not an object")
     if b"\\u" in data:
@@ -191,6 +192,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    """Read a number; 1e999 would become Infinity, which no JSON could hand on."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("too large a number")
+    return value
 
 
 def _is_type(typ: object, expected: str) -> bool:

@@ -117,8 +117,8 @@ class Key:
             InvalidKeyError: if the secret is too short, well known, or really a public key.
         """
         if alg not in HMAC_BYTES:
-            raise InvalidKeyError(f"A secret cannot be used with {alg!r}, only with {', '.join(HMAC_BYTES)}.")
-        material = secret.encode() if isinstance(secret, str) else bytes(secret)
+            raise InvalidKeyError(f"A secret cannot be used with {_shown(alg)}, only with {', '.join(HMAC_BYTES)}.")
+        material = _utf8(secret)
         try:
             # Refuses public keys and certificates in PEM, DER, SSH or JWK form (algorithm confusion).
             _ALGORITHMS[alg].prepare_key(material)
@@ -146,7 +146,7 @@ class Key:
         Raises:
             InvalidKeyError: if it cannot be read, is too weak, or does not fit the algorithm.
         """
-        data = pem.encode() if isinstance(pem, str) else pem
+        data = _utf8(pem)
         private = b"PRIVATE KEY-----" in data
         try:
             key: Any = load_pem_private_key(data, password=None) if private else load_pem_public_key(data)
@@ -219,7 +219,9 @@ class Key:
             try:
                 return cls.from_pem(Path(value).read_bytes(), alg=alg)
             except (OSError, TypeError, ValueError) as error:
-                raise InvalidKeyError(f"The key file {value!r} cannot be read: {error}") from None
+                # Without the path, which OSError names too: it may be a key, put in by mistake.
+                why = getattr(error, "strerror", None) or error
+                raise InvalidKeyError(f"The key file cannot be read: {why}.") from None
         if not isinstance(value, str | bytes):
             raise InvalidKeyError(f"The key's {source!r} must be str or bytes, not {type(value).__name__}.")
         return cls.from_pem(value, alg=alg) if source == "pem" else cls.from_secret(value, alg=alg)
@@ -352,7 +354,20 @@ class KeySet:
 
 
 def _unsupported(alg: str) -> str:
-    return f"The algorithm {alg!r} is not supported; take one of {', '.join(SUPPORTED_ALGORITHMS)}."
+    return f"The algorithm {_shown(alg)} is not supported; take one of {', '.join(SUPPORTED_ALGORITHMS)}."
+
+
+def _shown(alg: str) -> str:
+    """Quote an algorithm, unless it is so long that it may be key material in the wrong place."""
+    return repr(alg) if len(alg) <= 16 else "'…'"
+
+
+def _utf8(text: str | bytes) -> bytes:
+    try:
+        return text.encode() if isinstance(text, str) else bytes(text)
+    except UnicodeEncodeError:
+        # From None: the original holds the whole text.
+        raise InvalidKeyError("The text of a key must be well-formed Unicode.") from None
 
 
 def _checked_kid(kid: str | None, default: str) -> str:

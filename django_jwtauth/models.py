@@ -66,12 +66,15 @@ def _clock_sql(connection: BaseDatabaseWrapper) -> str:
 
 def _from_microseconds(value: int) -> datetime:
     now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
-    return now if settings.USE_TZ else timezone.make_naive(now)
+    # Not the current time zone, which a request may have activated: rows are compared across requests.
+    return now if settings.USE_TZ else timezone.make_naive(now, timezone.get_default_timezone())
 
 
 def epoch(moment: datetime) -> float:
     """Return a datetime of ours as seconds since 1970, also where the project has ``USE_TZ = False``."""
-    return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).timestamp()
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return moment.timestamp()
 
 
 def new_secret() -> bytes:
@@ -86,9 +89,13 @@ def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]"
     so the ones that look for live sessions come before the one that ends them, and the user goes last.
     """
     live = sub_objs.filter(revoked_at__isnull=True)
-    fields = {name: RefreshToken._meta.get_field(name) for name in _BLANKED}
-    collector.add_field_update(RefreshToken._meta.get_field("revoked_reason"), "user_deleted", live)
-    collector.add_field_update(RefreshToken._meta.get_field("revoked_at"), database_now(using), live)
+    fields = {name: RefreshToken._meta.get_field(name) for name in ("revoked_reason", "revoked_at", *_BLANKED)}
+    # The collector calls this once per batch of users, and keeps one place in that order for each (field, value):
+    # with a second time, a later batch would look for its live sessions when their user is gone already.
+    times = (value for changed, value in collector.field_updates if changed == fields["revoked_at"])
+    now = next(times, None) or database_now(using)
+    collector.add_field_update(fields["revoked_reason"], "user_deleted", live)
+    collector.add_field_update(fields["revoked_at"], now, live)
     for name, value in _BLANKED.items():
         collector.add_field_update(fields[name], value, sub_objs)
     collector.add_field_update(field, None, sub_objs)

@@ -1,6 +1,6 @@
 """What follows when users change or go: their sessions end in the same breath.
 
-Connected without a sender, because a save through a proxy model names the proxy. What bypasses ``save()`` is caught
+Saving is watched without a sender, because a proxy model may be loaded at any time. What bypasses ``save()`` is caught
 by ``JWTAuthentication`` and at the next refresh.
 """
 
@@ -41,14 +41,18 @@ def user_was_saved(
         former = copy.copy(instance)
         former.password = instance.__dict__.pop(_FORMER)
         sessions.rebind(instance, former)
-    elif update_fields is None or {"password", "is_active"} & set(update_fields):
+    elif (
+        update_fields is None
+        or "password" in update_fields
+        # The object's password was not saved, and may be an old one: it must not decide anything.
+        or ("is_active" in update_fields and not instance.is_active)
+    ):
         sessions.end_for_user_change(instance)
 
 
-def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
+def user_was_deleted(using: str, **kwargs: Any) -> None:
     """The rows were revoked by ``REVOKE``; make this process see it at once."""
-    if isinstance(instance, get_user_model()):
-        revocation.mark_stale_on_commit(using)
+    revocation.mark_stale_on_commit(using)
 
 
 def _is_password_unmarked(user: AbstractBaseUser) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.apps import apps
+from django.conf import settings
 from django.db import Error, transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast
@@ -30,6 +31,8 @@ OVERLAP = timedelta(seconds=60)
 FULL_READ_SECONDS = 60.0
 """How often everything is read anew, for what committed even later."""
 MAX_BACKOFF_SECONDS = 10.0
+SUMMER_TIME = timedelta(hours=1)
+"""How far local times, which is what ``USE_TZ = False`` stores, may jump."""
 WAIT_SECONDS = 10.0
 """How long a request waits for another one that reads the list."""
 
@@ -105,6 +108,8 @@ class RevocationList:
         last = self._snapshot
         full = last is None or started - last.full_at >= FULL_READ_SECONDS
         oldest = timezone.now() - conf.get_config().revocation_retention
+        if not settings.USE_TZ:
+            oldest -= SUMMER_TIME
         known = {} if last is None or full else {key: at for key, at in last.entries.items() if at >= oldest}
         since = max([*known.values(), oldest + OVERLAP]) - OVERLAP
         try:

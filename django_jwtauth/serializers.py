@@ -43,6 +43,10 @@ class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]
     token = TokenField()
 
 
+class EmptySerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """No body. REST framework's answer to OPTIONS, and schema generators, ask every view for a serializer."""
+
+
 class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
     """A session, as its user may see it."""
 

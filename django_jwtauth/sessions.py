@@ -99,7 +99,9 @@ def start(
     session.save(using=using, force_insert=True)
     if config.max_sessions_per_user is not None:
         newest = _all(using).live(now).filter(user_id=user.pk).order_by("-created_at", "-pk")
-        surplus = list(newest.exclude(pk=session.pk).values_list("pk", flat=True)[config.max_sessions_per_user - 1 :])
+        others = newest.exclude(pk=session.pk).values_list("pk", "created_at")[config.max_sessions_per_user - 1 :]
+        # None that is newer: of two sign-ins at once, each would end the other's.
+        surplus = [pk for pk, created_at in others if created_at <= now]
         _revoke(_all(using).filter(pk__in=surplus), reason=RevokedReason.SESSION_LIMIT, using=using, now=now)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return _pair(session, access, now=now)
@@ -122,9 +124,9 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
         ClaimsHookError: if a claims hook fails; nothing has changed, and the token stays good.
         RuntimeError: if called inside a transaction, where a lost race could not be told from reuse.
     """
-    claims = tokens.read_refresh(raw)
     using = RefreshToken.write_alias()
     _refuse_transaction(using)
+    claims = tokens.read_refresh(raw)
     for _ in range(2):
         session, now = _read(claims, using=using)
         step = _judge(session, claims.generation, now)
@@ -397,7 +399,8 @@ def _count_replay(session: RefreshToken, *, using: str) -> None:
 
 
 def _end_reused(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> None:
-    _revoke(_all(using).filter(pk=session.pk), reason=RevokedReason.REUSED, using=using, now=now)
+    if not _revoke(_all(using).filter(pk=session.pk), reason=RevokedReason.REUSED, using=using, now=now):
+        return  # it has ended meanwhile: there is nothing new to tell
     logger.warning(
         "Refresh token reuse: session %s of user %s was revoked (request from %s).",
         session.pk,
@@ -421,7 +424,7 @@ def _revoke(
     count = _write(lambda: live.update(**changes), using=using)
     if count:
         revocation.mark_stale_on_commit(using)
-        logger.info("%d session(s) revoked: %s.", count, str(reason))
+        logger.info("%d session(s) revoked: %r.", count, str(reason))
         if signals.session_revoked.has_listeners(RefreshToken):
             ended = rows.filter(revoked_at=now, revoked_reason=reason).select_related("user")
             for session in ended.iterator(chunk_size=1000):

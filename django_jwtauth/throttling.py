@@ -42,9 +42,10 @@ class CountingThrottle(BaseThrottle):
         """Count the attempt under each rate, and tell whether all of them allow it."""
         rates = conf.get_config().throttle_rates
         now = time.time()
+        # Outside the try: a body that cannot be read is the client's fault, an unknown rate the project's.
+        counters = [(name, rates[name], identity) for name, identity in self.identities(request)]
         try:
-            for name, identity in self.identities(request):
-                rate = rates[name]
+            for name, rate, identity in counters:
                 if rate is None:
                     continue
                 window, elapsed = divmod(now, rate.seconds)
@@ -98,12 +99,15 @@ class LoginThrottle(CountingThrottle):
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
         """Give the three identities of a sign-in, as far as they are known."""
+        if request.method != "POST":
+            return  # no sign-in: OPTIONS, or what will be answered with 405
         address = client.client_address(request._request, num_proxies=conf.get_config().num_proxies)
         data = request.data
         username = data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
         network = _network(address)
-        if isinstance(username, str):
-            name = unicodedata.normalize("NFKC", username).casefold()
+        # Numbers too: the serializer takes them for the text they are written as.
+        if isinstance(username, str | int | float):
+            name = _folded(str(username))
             yield "login", f"{network}\n{name}"
             yield "login_username", name
         if address is not None and not client.is_private(address):
@@ -122,6 +126,16 @@ class RefreshThrottle(CountingThrottle):
                 yield "refresh", str(tokens.read_refresh(raw).sid)
             except InvalidTokenError:
                 return
+
+
+def _folded(username: str) -> str:
+    """Make one of all spellings that a database may take for the same name.
+
+    MySQL's and MariaDB's collations ignore case, accents, spaces at the end and characters that are not seen; a
+    spelling of his own for each guess would give an attacker a counter of its own.
+    """
+    text = unicodedata.normalize("NFKD", username).casefold()
+    return "".join(char for char in text if unicodedata.category(char) not in ("Mn", "Cc", "Cf")).strip()
 
 
 def _network(address: client.IPAddress | None) -> str:

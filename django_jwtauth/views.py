@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
-from rest_framework.exceptions import APIException, NotAuthenticated, ParseError
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated, ParseError
 from rest_framework.generics import GenericAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import BaseParser, FormParser, JSONParser, MultiPartParser
@@ -145,12 +145,14 @@ class TokenView(TokenPairView):
         failed = False
         try:
             user = self.authenticate_user(request, self.read(request))
-            failed = user is None
             if user is None:
                 raise InvalidTokenError("credentials", code="no_active_account")
             pair = sessions.start(user, request=request._request, amr=["pwd"])
             user_logged_in.send(sender=type(user), request=request._request, user=user)
             return Response(self.get_success_data(pair))
+        except (InvalidTokenError, AuthenticationFailed):
+            failed = True  # a subclass may refuse for a reason of its own
+            raise
         finally:
             if not failed:
                 for throttle in self._throttles:
@@ -208,6 +210,7 @@ class TokenBlacklistView(JWTAuthView):
 class AuthenticatedView(JWTAuthView):
     """What the endpoints share that are called with an access token."""
 
+    serializer_class: Any = serializers.EmptySerializer
     authentication_classes = (JWTAuthentication,)
     permission_classes = (IsAuthenticated,)
 

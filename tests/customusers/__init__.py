@@ -1,0 +1,1 @@
+"""A project whose users have a UUID and an e-mail address."""

@@ -1,0 +1,283 @@
+"""Claims hooks: when they run, what they may give, and what a bad one can break (nothing)."""
+
+import datetime
+import decimal
+import enum
+import types
+import uuid
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy
+
+from django_jwtauth import claims, conf, sessions
+from django_jwtauth.errors import ClaimsHookError, JWTAuthError, ReservedClaimError
+from django_jwtauth.models import RefreshToken
+
+from .conftest import bearer
+
+HOUR = datetime.timedelta(hours=1)
+PATH = "tests.test_claims."
+
+given = {}
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    RED = "red"
+
+
+def tenant(user, *, request, session):
+    path = request.path if request is not None else None
+    return {"tenant": user.username, "path": path, "first": "tenant"}
+
+
+def roles(user, *, request, session):
+    return {"roles": ["staff"] if user.is_staff else [], "first": "roles"}
+
+
+def session_kind(user, *, request, session):
+    return {"kind": session.scope, "generation": session.generation}
+
+
+def whatever(user, *, request, session):
+    """Gives what the test wants, or raises it."""
+    value = given["value"]
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def small(user, *, request, session):
+    return {"small": "x"}
+
+
+@pytest.fixture
+def hooks(settings):
+    def hooks(*names, **more):
+        settings.JWTAUTH = {"CLAIMS_HOOKS": [PATH + name for name in names], **more}
+
+    yield hooks
+    given.clear()
+
+
+def claims_of(pair):
+    return conf.get_config().verifier.verify(pair.access).claims
+
+
+@pytest.mark.django_db
+def test_hooks_run_at_sign_in_and_at_each_refresh(user, client, hooks, age):
+    """So a changed role shows within the lifetime of one access token."""
+    hooks("tenant", "roles")
+    first = client.post("/auth/token/", {"username": "ada", "password": "correct horse"}).json()
+    seen = client.get("/whoami/", **bearer(first["access"])).json()["claims"]
+    assert (seen["tenant"], seen["path"], seen["roles"]) == ("ada", "/auth/token/", [])
+    user.is_staff = True
+    user.save()
+    for by in (datetime.timedelta(0), HOUR, datetime.timedelta(0)):  # repeat, rotation, replay
+        age(RefreshToken.objects.get(), by)
+        answer = client.post("/auth/token/refresh/", {"refresh": first["refresh"]}).json()
+        seen = client.get("/stateless/", **bearer(answer["access"])).json()["claims"]
+        assert (seen["path"], seen["roles"]) == ("/auth/token/refresh/", ["staff"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("order", "wins"), [(("tenant", "roles"), "roles"), (("roles", "tenant"), "tenant")])
+def test_hooks_run_in_the_order_of_the_setting_and_the_last_wins(user, hooks, order, wins):
+    hooks(*order)
+    assert claims_of(sessions.start(user))["first"] == wins
+
+
+@pytest.mark.django_db
+def test_hooks_see_the_session_and_may_get_no_request(user, hooks):
+    hooks("tenant", "session_kind")
+    seen = claims_of(sessions.start(user, scope="orders:read"))
+    assert (seen["path"], seen["kind"], seen["generation"]) == (None, "orders:read", 0)
+
+
+@pytest.mark.django_db
+def test_hooks_go_into_access_tokens_only(user, hooks):
+    given["value"] = {"secret_plan": "x" * 1000}
+    hooks("whatever")
+    pair = sessions.start(user)
+    assert len(pair.access) > 1500
+    assert len(pair.refresh) < 600
+
+
+RESERVED = (
+    "iss sub aud client_id iat exp jti sid auth_time scope amr acr act nbf cnf status gen typ".split()  # noqa: SIM905
+)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_reserved_claim_cannot_be_set(user, hooks, name):
+    hooks("small", "whatever")
+    given["value"] = {name: "x", "other": 1}
+    with pytest.raises(ReservedClaimError, match=f"whatever.*{name}") as caught:
+        sessions.start(user)
+    assert (caught.value.hook, caught.value.code) == (PATH + "whatever", "claims_hook")
+    assert not RefreshToken.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "aud", "client_id", "iat", "exp", "jti", "sid", "auth_time"])
+def test_each_claim_that_tokens_carry_of_themselves_is_reserved(name, pair):
+    assert name in claims_of(pair)
+    assert name in claims.RESERVED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -5,
+        2**70,
+        1.5,
+        "",
+        "Zürich 🌍",
+        '\u2028 \x00 "\\',
+        [],
+        {},
+        {"a": {"b": [1, 2.5, None, {"c": "d"}]}},
+        (1, 2),
+        Number.ONE,
+        Word.RED,
+    ],
+    ids=repr,
+)
+def test_whatever_is_json_comes_out_as_it_went_in(user, hooks, value):
+    hooks("whatever")
+    given["value"] = {"value": value}
+    seen = claims_of(sessions.start(user))["value"]
+    assert seen == (list(value) if isinstance(value, tuple) else value)
+
+
+def test_a_mapping_need_not_be_a_dict(user, hooks):
+    hooks("whatever")
+    given["value"] = types.MappingProxyType({"value": 1})
+    assert claims_of(sessions.start(user))["value"] == 1
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+endless = []
+endless.append(endless)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (float("nan"), "NaN or Infinity"),
+        ([float("inf")], "NaN or Infinity"),
+        ({"a": [float("-inf")]}, "NaN or Infinity"),
+        (datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "datetime"),
+        (datetime.timedelta(1), "timedelta"),
+        (decimal.Decimal("1.5"), "Decimal"),
+        (uuid.UUID(int=1), "UUID"),
+        (b"bytes", "bytes"),
+        ({1, 2}, "set"),
+        (gettext_lazy("Yes"), "__proxy__"),
+        (types.MappingProxyType({}), "mappingproxy"),
+        ({1: "one"}, "keys that are not str"),
+        ({"a": {None: 1}}, "keys that are not str"),
+        ("\ud800", "lone surrogate"),
+        ({"\ud800": 1}, "lone surrogate"),
+        ([["\udfff"]], "lone surrogate"),
+        (10**5000, "too many digits"),
+        (nested(50), "nested deeper"),
+        (nested(100_000), "nested deeper"),
+        (endless, "nested deeper"),
+    ],
+    ids=[
+        *("nan", "infinity", "minus infinity", "datetime", "timedelta", "decimal", "uuid", "bytes", "set", "lazy"),
+        *("mapping", "int key", "none key", "surrogate", "surrogate key", "surrogate inside", "digits"),
+        *("deep", "very deep", "endless"),
+    ],
+)
+def test_what_is_no_json_is_an_error_that_names_hook_and_claim(user, hooks, value, problem):
+    hooks("whatever")
+    given["value"] = {"fine": 1, "wrong": value}
+    with pytest.raises(ClaimsHookError, match=f"whatever.*'wrong' is no JSON.*{problem}"):
+        sessions.start(user)
+    assert not RefreshToken.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "NoneType"),
+        ([("a", 1)], "list"),
+        ("text", "str"),
+        ({1: "one"}, "names of claims"),
+        ({"": "one"}, "names of claims"),
+        ({"\ud800": "one"}, "lone surrogate"),
+        (ZeroDivisionError("with secret details"), "it raised ZeroDivisionError"),
+    ],
+    ids=["none", "pairs", "text", "int name", "empty name", "surrogate name", "exception"],
+)
+def test_a_hook_must_return_claims(user, hooks, value, problem):
+    hooks("whatever")
+    given["value"] = value
+    with pytest.raises(ClaimsHookError, match=f"whatever.*{problem}") as caught:
+        sessions.start(user)
+    assert isinstance(caught.value, JWTAuthError)
+    assert "secret details" not in str(caught.value)
+
+
+@pytest.mark.django_db
+def test_a_hook_that_cannot_be_imported_is_named(user, hooks):
+    hooks("missing")
+    with pytest.raises(ClaimsHookError, match=r"test_claims\.missing.*ImportError"):
+        sessions.start(user)
+    with pytest.raises(ImportError):
+        claims.load(PATH + "missing")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "value",
+    [ZeroDivisionError(), {"sub": "root"}, {"a": {1, 2}}, {"a": "x" * 5000}],
+    ids=["raises", "reserved", "no json", "too long"],
+)
+def test_after_a_bad_hook_the_same_refresh_token_works(user, hooks, age, value, rf):
+    """Also the rotation itself has not happened, nor is the address noted."""
+    pair = sessions.start(user)
+    age(pair.session, HOUR)
+    hooks("whatever")
+    given["value"] = value
+    before = RefreshToken.objects.values().get()
+    with pytest.raises(ClaimsHookError):
+        sessions.refresh(pair.refresh, request=rf.post("/"))
+    assert RefreshToken.objects.values().get() == before
+    given["value"] = {}
+    assert sessions.refresh(pair.refresh).session.generation == 1
+
+
+@pytest.mark.django_db
+def test_a_token_that_gets_too_long_names_the_biggest_hook(user, hooks):
+    hooks("small", "whatever", "roles")
+    given["value"] = {"big": "x" * 4000}
+    with pytest.raises(ClaimsHookError, match=r"MAX_TOKEN_LENGTH \(4096\)") as caught:
+        sessions.start(user)
+    assert (caught.value.hook, caught.value.reason) == (PATH + "whatever", "too_long")
+    hooks("small", "whatever", "roles", MAX_TOKEN_LENGTH=10_000)
+    assert claims_of(sessions.start(user))["big"] == "x" * 4000
+
+
+@pytest.mark.django_db
+def test_a_token_that_is_too_long_without_any_hook_is_a_matter_of_the_setting(user, settings):
+    settings.JWTAUTH = {"MAX_TOKEN_LENGTH": 512, "CLIENT_ID": "c" * 300}
+    with pytest.raises(ImproperlyConfigured, match="MAX_TOKEN_LENGTH"):
+        sessions.start(user)

@@ -1,0 +1,483 @@
+"""Revocation: each way to end a session ends its access tokens too, and how fresh a process's list is."""
+
+import datetime
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import types
+import uuid
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import OperationalError, connection, transaction
+from django.test import Client
+
+from django_jwtauth import conf, revocation, sessions
+from django_jwtauth.models import BlacklistedToken, RefreshToken, database_now
+
+from .conftest import bearer
+
+DAY = datetime.timedelta(days=1)
+HOUR = datetime.timedelta(hours=1)
+SECOND = datetime.timedelta(seconds=1)
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+class Clock:
+    """A monotonic clock that stands still until it is told to go on."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def now():
+    return database_now("default")
+
+
+def revoked_row(user, at):
+    """Another process's revocation, seen only in the database."""
+    session = sessions.start(user).session
+    RefreshToken.objects.filter(pk=session.pk).update(revoked_at=at, revoked_reason="admin")
+    return str(session.pk)
+
+
+class failing_reads:  # noqa: N801
+    """The database fails whenever the list is read; ``attempts`` counts how often that was tried."""
+
+    def __init__(self):
+        self.attempts = 0
+        self._wrapper = connection.execute_wrapper(self._execute)
+
+    def _execute(self, execute, sql, params, many, context):
+        if "UNION ALL" in sql:
+            self.attempts += 1
+            raise OperationalError("the database is away")
+        return execute(sql, params, many, context)
+
+    def __enter__(self):
+        self._wrapper.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._wrapper.__exit__(*error)
+
+
+# Each way of revoking. What a way needs: .client .user .pair .admin (a staff member's browser)
+
+
+def logout(to):
+    assert to.client.post("/auth/logout/", **bearer(to.pair.access)).status_code == 204
+
+
+def logout_all(to):
+    assert to.client.post("/auth/logout/all/", **bearer(to.pair.access)).json() == {"revoked": 1}
+
+
+def blacklist_endpoint(to):
+    assert to.client.post("/auth/token/blacklist/", {"refresh": to.pair.refresh}).status_code == 200
+
+
+def from_another_device(to):
+    other = sessions.start(to.user)
+    path = f"/auth/sessions/{to.pair.session.pk}/"
+    assert to.client.delete(path, **bearer(other.access)).status_code == 204
+
+
+def admin_action(to):
+    data = {"action": "revoke_selected", "_selected_action": [str(to.pair.session.pk)]}
+    assert to.admin.post("/admin/django_jwtauth/refreshtoken/", data).status_code == 302
+
+
+def set_password(to):
+    to.user.set_password("new")
+    to.user.save()
+
+
+def set_password_update_fields(to):
+    to.user.set_password("new")
+    to.user.save(update_fields=["password"])
+
+
+def deactivate(to):
+    to.user.is_active = False
+    to.user.save(update_fields=["is_active"])
+
+
+def delete_user(to):
+    to.user.delete()
+
+
+def delete_query_of_users(to):
+    get_user_model().objects.filter(pk=to.user.pk).delete()
+
+
+def reuse(to):
+    RefreshToken.objects.update(generation=2)
+    assert to.client.post("/auth/token/refresh/", {"refresh": to.pair.refresh}).json()["reason"] == "reused"
+
+
+def session_limit(to):
+    to.settings.JWTAUTH = {"MAX_SESSIONS_PER_USER": 1}
+    credentials = {"username": "ada", "password": "correct horse"}
+    assert to.client.post("/auth/token/", credentials).status_code == 200
+
+
+def blacklist(to):
+    sessions.blacklist(to.pair.access)
+
+
+WAYS = [
+    (logout, "logout"),
+    (logout_all, "logout_all"),
+    (blacklist_endpoint, "logout"),
+    (from_another_device, "user"),
+    (admin_action, "admin"),
+    (set_password, "password_changed"),
+    (set_password_update_fields, "password_changed"),
+    (deactivate, "user_inactive"),
+    (delete_user, "user_deleted"),
+    (delete_query_of_users, "user_deleted"),
+    (reuse, "reused"),
+    (session_limit, "session_limit"),
+    (blacklist, ""),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("way", "reason"), WAYS, ids=[way.__name__ for way, _ in WAYS])
+def test_whatever_ends_a_session_kills_its_access_tokens(client, user, pair, settings, clock, way, reason):
+    """At once in this process, both with and without a query per request; elsewhere within the poll interval."""
+    staff = get_user_model().objects.create_user("root", is_staff=True)
+    codenames = ["view_refreshtoken", "revoke_refreshtoken"]
+    staff.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    admin = Client()
+    admin.force_login(staff)
+    elsewhere = revocation.RevocationList()
+    sid, jti = str(pair.session.pk), conf.get_config().verifier.verify(pair.access).jti
+    for path in ("/whoami/", "/stateless/"):
+        assert client.get(path, **bearer(pair.access)).status_code == 200
+    assert not {sid, jti} & set(elsewhere.entries())
+
+    clock.now += 0.001
+    way(types.SimpleNamespace(client=client, user=user, pair=pair, admin=admin, settings=settings))
+    clock.now += 0.001
+
+    for path in ("/whoami/", "/stateless/"):
+        response = client.get(path, **bearer(pair.access))
+        assert (response.status_code, response.json()["reason"]) == (401, "revoked")
+    clock.now += 2
+    assert {sid, jti} & set(elsewhere.entries())
+    stored = RefreshToken.objects.get(pk=pair.session.pk)
+    assert stored.revoked_reason == reason
+    assert (stored.revoked_at is None) == (way is blacklist)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_inside_a_transaction_the_list_is_read_anew_once_more_after_the_commit(user, client):
+    """Between the two, another thread may have read the rows as they were before it."""
+    pair = sessions.start(user)
+    with transaction.atomic():
+        sessions.revoke(pair.session)
+        time_read = time.monotonic()  # what such a thread would have put there
+        revocation._list._snapshot = revocation.Snapshot(started=time_read, full_at=time_read, entries={})
+        assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
+    assert client.get("/stateless/", **bearer(pair.access)).status_code == 401
+
+
+# How fresh
+
+
+@pytest.mark.django_db
+def test_a_fresh_list_is_used_as_it_is(user, clock, django_assert_num_queries):
+    known = revocation.RevocationList()
+    known.entries()
+    sid = revoked_row(user, now())
+    clock.now += 2
+    with django_assert_num_queries(0):
+        assert sid not in known.entries()
+    clock.now += 0.001
+    with django_assert_num_queries(1):
+        assert sid in known.entries()
+    with django_assert_num_queries(0):
+        assert sid in known.entries()
+
+
+@pytest.mark.django_db
+def test_a_process_that_revokes_reads_its_list_anew(user, clock, django_assert_num_queries):
+    known = revocation.RevocationList()
+    known.entries()
+    sid = revoked_row(user, now())
+    known.mark_stale()
+    clock.now += 0.001
+    assert sid in known.entries()
+    with django_assert_num_queries(0):
+        known.entries()
+
+
+def _during_the_read(known, action):
+    """Call ``known.entries()``, and ``action`` while that is reading."""
+
+    def execute(execute, sql, params, many, context):
+        if "UNION ALL" in sql:
+            action()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        return known.entries()
+
+
+@pytest.mark.django_db
+def test_while_one_request_reads_the_others_use_the_list_they_have(user, clock):
+    known, found = revocation.RevocationList(), []
+    known.entries()
+    sid = revoked_row(user, now())
+    clock.now += 3  # between once and twice the interval
+    other = threading.Thread(target=lambda: found.append(known.entries()), daemon=True)
+
+    def meanwhile():
+        other.start()
+        other.join(timeout=5)
+
+    assert sid in _during_the_read(known, meanwhile)
+    assert len(found) == 1  # it came back before the reading was done, and without a connection of its own
+    assert sid not in found[0]
+
+
+@pytest.mark.django_db
+def test_past_twice_the_interval_everyone_waits_for_the_one_that_reads(user, clock):
+    known, found, waited = revocation.RevocationList(), [], []
+    known.entries()
+    sid = revoked_row(user, now())
+    clock.now += 4.001
+    other = threading.Thread(target=lambda: found.append(known.entries()), daemon=True)
+
+    def meanwhile():
+        other.start()
+        other.join(timeout=0.1)
+        waited.append(other.is_alive())
+
+    assert sid in _during_the_read(known, meanwhile)
+    other.join(timeout=5)
+    assert waited == [True]
+    assert sid in found[0]  # by the first one's reading; this thread has no database
+
+
+@pytest.mark.django_db
+def test_with_the_database_away_the_list_is_used_until_it_is_too_old(user, pair, client, clock, caplog):
+    sid = revoked_row(user, now())
+    assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
+    with failing_reads() as database:
+        clock.now += 299
+        assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
+        assert database.attempts == 1
+        clock.now += 2
+        response = client.get("/stateless/", **bearer(pair.access))
+        assert (response.status_code, response.json()["reason"]) == (401, "stale")
+    clock.now += 10
+    assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
+    assert sid in revocation._list.entries()
+    assert "cannot be read" in caplog.text
+
+
+@pytest.mark.django_db
+def test_failing_open_what_was_known_to_be_revoked_stays_refused(user, pair, client, clock, settings):
+    settings.JWTAUTH = {"REVOCATION_FAIL_OPEN": True}
+    ended = sessions.start(user)
+    sessions.revoke(ended.session)
+    with failing_reads():
+        # Never read at all: everything passes, which is what the setting says.
+        assert client.get("/stateless/", **bearer(ended.access)).status_code == 200
+    clock.now += 1
+    assert client.get("/stateless/", **bearer(ended.access)).status_code == 401
+    with failing_reads():
+        clock.now += 100_000
+        assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
+        assert client.get("/stateless/", **bearer(ended.access)).json()["reason"] == "revoked"
+
+
+@pytest.mark.django_db
+def test_a_list_that_was_never_read_refuses_everyone(pair, client, clock):
+    with failing_reads():
+        assert client.get("/stateless/", **bearer(pair.access)).json()["reason"] == "stale"
+
+
+@pytest.mark.django_db
+def test_failing_reads_are_tried_less_and_less_often(clock):
+    known = revocation.RevocationList()
+    known.entries()
+    times = []
+    with failing_reads() as database:
+        for _ in range(400):
+            clock.now += 0.25
+            before = database.attempts
+            known.entries()
+            if database.attempts > before:
+                times.append(clock.now)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert pauses[:6] == [0.5, 1, 2, 4, 8, 10]
+        assert set(pauses[6:]) == {10}
+    clock.now += 10
+    known.entries()
+    with failing_reads() as database:
+        clock.now += 2.25
+        known.entries()
+        clock.now += 0.5
+        known.entries()
+        assert database.attempts == 2  # one success, and it begins anew
+
+
+# What is on it
+
+
+@pytest.mark.django_db
+def test_both_kinds_come_in_one_query_in_the_words_of_tokens(user, pair, django_assert_num_queries):
+    other = sessions.start(user)
+    sessions.blacklist(pair.access)
+    sessions.revoke(other.session)
+    jti = conf.get_config().verifier.verify(pair.access).jti
+    with django_assert_num_queries(1):
+        entries = revocation.RevocationList().entries()
+    assert set(entries) == {jti, str(other.session.pk)}
+    assert all(str(uuid.UUID(key)) == key for key in entries if key != jti)
+    assert all(abs(at - now()) < 5 * SECOND for at in entries.values())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["session", "token"])
+def test_entries_stay_until_every_token_they_concern_has_expired(user, pair, kind):
+    """The lifetime of an access token (5 min), twice the leeway (10 s), and 5 minutes for clocks that differ."""
+    keys = {}
+    for seconds in (0, 300, 605, 615, 1000):
+        at = now() - seconds * SECOND
+        if kind == "session":
+            keys[seconds] = revoked_row(user, at)
+        else:
+            keys[seconds] = f"jti {seconds}"
+            BlacklistedToken.objects.create(jti=keys[seconds], user=user, expires_at=at, created_at=at)
+    assert set(revocation.RevocationList().entries()) == {keys[seconds] for seconds in (0, 300, 605)}
+
+
+@pytest.mark.django_db
+def test_entries_leave_when_their_time_is_over(user, clock, settings):
+    sid = revoked_row(user, now() - 400 * SECOND)
+    known = revocation.RevocationList()
+    assert sid in known.entries()
+    settings.JWTAUTH = {"ACCESS_TOKEN_LIFETIME": SECOND}  # nothing older than 311 seconds matters now
+    clock.now += 3
+    assert sid not in known.entries()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("behind", [5, 55])
+def test_what_commits_late_is_found_by_the_next_reading(user, clock, behind):
+    newest = now()
+    first = revoked_row(user, newest)
+    known = revocation.RevocationList()
+    known.entries()
+    late = revoked_row(user, newest - behind * SECOND)
+    clock.now += 3
+    assert {first, late} <= set(known.entries())
+
+
+@pytest.mark.django_db
+def test_what_commits_even_later_is_found_within_a_minute(user, clock):
+    newest = now()
+    first = revoked_row(user, newest)
+    known = revocation.RevocationList()
+    known.entries()
+    late = revoked_row(user, newest - 65 * SECOND)
+    clock.now += 3
+    assert late not in known.entries()  # an incremental reading: only what is new, and the overlap
+    assert first in known.entries()
+    clock.now += 57
+    assert {first, late} <= set(known.entries())
+
+
+@pytest.mark.django_db
+def test_each_reading_keeps_what_was_known(user, clock):
+    known, sids = revocation.RevocationList(), set()
+    for age in (500, 300, 100, 0):
+        sids.add(revoked_row(user, now() - age * SECOND))
+        clock.now += 61
+        assert sids <= set(known.entries())
+        clock.now += 3
+        assert sids <= set(known.entries())
+
+
+@pytest.mark.django_db
+def test_nothing_that_may_still_be_listed_can_be_purged(user, settings):
+    settings.JWTAUTH = {"PURGE_REVOKED_AFTER": datetime.timedelta(0)}
+    for seconds in (0, 300, 605, 615, 1000):
+        at = now() - seconds * SECOND
+        revoked_row(user, at)
+        BlacklistedToken.objects.create(jti=f"jti {seconds}", user=user, expires_at=at, created_at=at)
+    listed = set(revocation.RevocationList().entries())
+    assert len(listed) == 6
+    assert not listed & {str(session.pk) for session in RefreshToken.objects.purgeable(now())}
+    assert not listed & {token.jti for token in BlacklistedToken.objects.purgeable(now())}
+    assert RefreshToken.objects.purgeable(now()).count() == BlacklistedToken.objects.purgeable(now()).count() == 2
+
+
+def test_a_fork_gets_a_list_of_its_own(tmp_path):
+    """Even where the parent was reading at that moment, so that its lock is never released in the child."""
+    script = """
+        import os, signal, sys, time
+        import django
+        from django.conf import settings
+        from tests import settings as base
+
+        names = [name for name in dir(base) if name.isupper()]
+        settings.configure(**{name: getattr(base, name) for name in names} | {
+            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DATABASE"]}},
+        })
+        django.setup()
+        from django.core.management import call_command
+        from django.contrib.auth import get_user_model
+        from django.db import connection
+        from django_jwtauth import conf, revocation, sessions
+
+        call_command("migrate", verbosity=0)
+        pair = sessions.start(get_user_model().objects.create_user("ada"))
+        token = conf.get_config().verifier.verify(pair.access)
+        revocation.check(token)
+        connection.close()
+
+        revocation._list._lock.acquire()  # as a thread does that is reading
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(30)
+            began = time.monotonic()
+            sessions.revoke(token.sid)
+            try:
+                revocation.check(token)
+            except Exception as error:
+                sys.exit(7 if error.reason == "revoked" and time.monotonic() - began < 5 else 8)
+            sys.exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    """
+    environment = os.environ | {"DATABASE": str(tmp_path / "db.sqlite3"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

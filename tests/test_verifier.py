@@ -1,0 +1,487 @@
+"""Access tokens: their claims and times, and the cache of those that were verified before."""
+
+import copy
+import json
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_jwtauth import jws
+from django_jwtauth.errors import InvalidTokenError
+from django_jwtauth.keys import Key, KeySet, b64url_decode, b64url_encode
+from django_jwtauth.verifier import AccessToken, Verifier
+
+NOW = 1_800_000_000
+KEY = Key.from_secret(b"Xq3-vTz81LmWc0aYbRk9_pJdHe7sUfGn")
+ES256 = Key.generate("ES256")
+CLAIMS = {
+    "iss": "https://auth.example.com",
+    "sub": "1",
+    "aud": "https://api.example.com",
+    "client_id": "web",
+    "iat": NOW - 10,
+    "exp": NOW + 290,
+    "jti": "token-1",
+    "sid": "session-1",
+}
+
+
+def claims(**changes):
+    """Good claims with changes; ``...`` leaves one out."""
+    return {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}
+
+
+def token(key=KEY, **changes):
+    return jws.sign(claims(**changes), typ="at+jwt", key=key)
+
+
+def raw_token(payload, key=KEY):
+    header = json.dumps({"alg": key.alg, "typ": "at+jwt", "kid": key.kid}).encode()
+    message = f"{b64url_encode(header)}.{b64url_encode(payload)}"
+    return f"{message}.{b64url_encode(key.sign(message.encode()))}"
+
+
+def make(**changes):
+    arguments = {"issuer": CLAIMS["iss"], "audience": CLAIMS["aud"], "keys": KeySet([KEY, ES256]), **changes}
+    return Verifier(**arguments)
+
+
+def refused(verifier, raw, now=NOW):
+    with pytest.raises(InvalidTokenError) as caught:
+        verifier.verify(raw, now=now)
+    return caught.value.reason
+
+
+# What passes
+
+
+def test_a_good_token_gives_its_claims_as_values():
+    read = make().verify(token(scope="orders:read orders:write", tenant="acme"), now=NOW)
+    assert (read.issuer, read.subject, read.client_id) == (CLAIMS["iss"], "1", "web")
+    assert (read.jti, read.sid) == ("token-1", "session-1")
+    assert read.audience == (CLAIMS["aud"],)
+    assert read.scopes == {"orders:read", "orders:write"}
+    assert read.issued_at == datetime.fromtimestamp(NOW - 10, UTC)
+    assert read.expires_at == datetime.fromtimestamp(NOW + 290, UTC)
+    assert read.claims == claims(scope="orders:read orders:write", tenant="acme")
+
+
+def test_an_access_token_hides_its_ids_and_claims_from_its_repr_and_can_be_compared_and_hashed():
+    verifier = make()
+    first, second = (verifier.verify(token(email="ada@example.com"), now=NOW) for _ in range(2))
+    assert first == second
+    assert len({first, second}) == 1
+    assert first != verifier.verify(token(jti="token-2"), now=NOW)
+    assert not [text for text in ("ada@", "token-1", token()) if text in repr(first)]
+
+
+@pytest.mark.parametrize(
+    ("aud", "accepted"),
+    [
+        (CLAIMS["aud"], CLAIMS["aud"]),
+        ([CLAIMS["aud"]], CLAIMS["aud"]),
+        (["https://other.example.com", CLAIMS["aud"]], CLAIMS["aud"]),
+        ([CLAIMS["aud"], CLAIMS["aud"]], CLAIMS["aud"]),
+        ("b", ["a", "b"]),
+        (["c", "b"], ("a", "b")),
+    ],
+    ids=["text", "list", "one of a list", "twice", "one of ours", "lists"],
+)
+def test_one_of_the_audiences_must_be_ours(aud, accepted):
+    read = make(audience=accepted).verify(token(aud=aud), now=NOW)
+    assert read.audience == ((aud,) if isinstance(aud, str) else tuple(aud))
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
+def test_the_last_second_before_the_year_10000_is_a_time(name):
+    changes = {"exp": {"exp": jws.YEAR_10000 - 1}}.get(name, {"exp": jws.YEAR_10000 - 1, name: jws.YEAR_10000 - 2})
+    now = jws.YEAR_10000 - 2 if name in ("iat", "nbf") else NOW
+    assert make().verify(token(**changes), now=now).claims == claims(**changes)
+
+
+# Claims that are refused, with a good signature
+
+TEXTS = {
+    "missing": ...,
+    "null": None,
+    "empty": "",
+    "number": 1,
+    "true": True,
+    "list": ["1"],
+    "object": {"a": 1},
+    "NUL": "1\x00",
+    "newline": "1\n",
+    "delete": "\x7f",
+    "C1 control": "1\x85",
+}
+TIMES = {
+    "missing": ...,
+    "null": None,
+    "string": str(NOW + 100),
+    "full-width digits": "１８００００００００",
+    "underscores": "1_800_000_100",
+    "plus sign": "+1800000100",
+    "float": NOW + 100.0,
+    "1e308": 1e308,
+    "true": True,
+    "false": False,
+    "list": [NOW + 100],
+    "object": {},
+    "zero": 0,
+    "negative": -1,
+    "year 10000": jws.YEAR_10000,
+    "26 digits": 10**25,
+}
+
+
+@pytest.mark.parametrize("value", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("name", ["iss", "sub", "client_id", "jti", "sid", "scope", "acr", "aud"])
+def test_a_text_claim_that_is_missing_or_no_clean_text_is_refused(name, value):
+    if (name in ("scope", "acr") and value is ...) or (name == "aud" and value == ["1"]):
+        assert make(audience="1" if name == "aud" else CLAIMS["aud"]).verify(token(**{name: value}), now=NOW)
+        return
+    assert refused(make(), token(**{name: value})) == "invalid"
+
+
+@pytest.mark.parametrize("value", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
+def test_a_time_that_is_missing_or_no_json_integer_is_refused(name, value):
+    if name in ("nbf", "auth_time") and value is ...:
+        assert make().verify(token(**{name: value}), now=NOW)
+        return
+    assert refused(make(), token(**{name: value})) == "invalid"
+
+
+OTHERS = {
+    "aud empty list": ({"aud": []}, "invalid"),
+    "aud list with empty": ({"aud": [CLAIMS["aud"], ""]}, "invalid"),
+    "aud list with a number": ({"aud": [CLAIMS["aud"], 1]}, "invalid"),
+    "aud list with null": ({"aud": [CLAIMS["aud"], None]}, "invalid"),
+    "aud list of lists": ({"aud": [[CLAIMS["aud"]]]}, "invalid"),
+    "aud of another service": ({"aud": "https://other.example.com"}, "wrong_audience"),
+    "aud part of ours": ({"aud": "https://api.example"}, "wrong_audience"),
+    "aud longer than ours": ({"aud": CLAIMS["aud"] + "/"}, "wrong_audience"),
+    "aud of another case": ({"aud": CLAIMS["aud"].upper()}, "wrong_audience"),
+    "aud a pattern": ({"aud": ".*"}, "wrong_audience"),
+    "aud with a space": ({"aud": CLAIMS["aud"] + " "}, "wrong_audience"),
+    "iss of another": ({"iss": "https://evil.example.com"}, "wrong_issuer"),
+    "iss part of it": ({"iss": "https://auth.example"}, "wrong_issuer"),
+    "iss with a slash": ({"iss": CLAIMS["iss"] + "/"}, "wrong_issuer"),
+    "iss of another case": ({"iss": CLAIMS["iss"].upper()}, "wrong_issuer"),
+    "iss in a list": ({"iss": [CLAIMS["iss"]]}, "invalid"),
+    "exp = iat": ({"exp": NOW + 10, "iat": NOW + 10}, "invalid"),
+    "exp before iat": ({"exp": NOW - 20}, "invalid"),
+    "expired": ({"exp": NOW - 6}, "expired"),
+    "not yet valid": ({"nbf": NOW + 6}, "not_yet_valid"),
+    "from the future": ({"iat": NOW + 6}, "not_yet_valid"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), OTHERS.values(), ids=OTHERS)
+def test_claims_that_are_not_for_us_are_refused(changes, reason):
+    assert refused(make(), token(**changes)) == reason
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json.dumps(CLAIMS)[:-1].encode() + b',"exp":%d}' % (NOW + 290),
+        json.dumps(CLAIMS)[:-1].encode() + b',"sub":"2"}',
+        json.dumps(CLAIMS)[:-1].encode() + b',"a":NaN}',
+        json.dumps(CLAIMS)[:-1].encode() + b',"a":1e999}',
+        json.dumps({**CLAIMS, "sub": "SUB"}).encode().replace(b"SUB", b"\\udc80"),
+        json.dumps(CLAIMS).encode("utf-16"),
+        json.dumps(CLAIMS).encode("utf-8-sig"),
+    ],
+    ids=["exp twice", "sub twice", "NaN", "1e999", "lone surrogate", "UTF-16", "byte order mark"],
+)
+def test_a_payload_that_is_no_strict_json_is_refused(payload):
+    assert make().verify(raw_token(json.dumps(CLAIMS).encode()), now=NOW)
+    assert refused(make(), raw_token(payload)) == "invalid"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "rt+jwt", "revocations+jwt"])
+def test_other_tokens_of_the_same_key_are_no_access_tokens(typ):
+    raw = jws.sign(CLAIMS, typ=typ, key=KEY)
+    assert jwt.decode(raw, options={"verify_signature": False}) == CLAIMS
+    assert refused(make(), raw) == "wrong_type"
+
+
+REFRESH_CLAIMS = {"iss": "i", "aud": "i", "sid": "s", "jti": "j", "iat": 1, "exp": 2, "gen": 0}
+
+
+@pytest.mark.parametrize("gen", [..., None, -1, 2**31, True, 1.0, "1", [1]], ids=repr)
+def test_a_generation_is_a_small_json_integer(gen):
+    def check(**changes):
+        claims = {name: value for name, value in {**REFRESH_CLAIMS, **changes}.items() if value is not ...}
+        jws.check_claims(claims, profile=jws.REFRESH, issuer="i", audience=("i",))
+
+    check(gen=0)
+    check(gen=2**31 - 1)
+    with pytest.raises(InvalidTokenError):
+        check(gen=gen)
+
+
+# Times, to the second
+
+EDGES = {
+    # claims, leeway, max_lifetime, the first or last moment at which it passes, the next one at which it does not
+    "exp": ({"exp": NOW}, 0, None, NOW - 1, NOW),
+    "exp with leeway": ({"exp": NOW}, 5, None, NOW + 4, NOW + 5),
+    "exp, fractions": ({"exp": NOW}, 5, None, NOW + 4.999, NOW + 5.0),
+    "nbf": ({"nbf": NOW}, 0, None, NOW, NOW - 1),
+    "nbf with leeway": ({"nbf": NOW}, 5, None, NOW - 5, NOW - 6),
+    "iat": ({"iat": NOW}, 0, None, NOW, NOW - 1),
+    "iat with leeway": ({"iat": NOW}, 5, None, NOW - 5, NOW - 6),
+    "iat with leeway and a lifetime": ({"iat": NOW}, 5, 300, NOW - 5, NOW - 6),
+    "lifetime": ({"iat": NOW, "exp": NOW + 900}, 0, 300, NOW + 299, NOW + 300),
+    "lifetime with leeway": ({"iat": NOW, "exp": NOW + 900}, 5, 300, NOW + 304, NOW + 305),
+    "exp before the lifetime": ({"iat": NOW, "exp": NOW + 100}, 0, 300, NOW + 99, NOW + 100),
+}
+
+
+@pytest.mark.parametrize(("changes", "leeway", "lifetime", "good", "bad"), EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("cache_size", [0, 10])
+def test_times_count_to_the_second(changes, leeway, lifetime, good, bad, cache_size):
+    verifier = make(
+        leeway=timedelta(seconds=leeway),
+        max_lifetime=None if lifetime is None else timedelta(seconds=lifetime),
+        cache_size=cache_size,
+    )
+    raw = token(**changes)
+    reason = "expired" if bad > good else "not_yet_valid"
+    assert verifier.verify(raw, now=good).subject == "1"
+    assert refused(verifier, raw, now=bad) == reason
+    assert verifier.verify(raw, now=good).subject == "1"  # a refusal by time is none for ever
+
+
+def test_without_a_given_time_it_is_now():
+    now = int(datetime.now(UTC).timestamp())
+    assert make().verify(token(iat=now, exp=now + 60))
+    with pytest.raises(InvalidTokenError) as caught:
+        make().verify(token(iat=now - 60, exp=now - 30))
+    assert caught.value.reason == "expired"
+
+
+def test_a_token_may_live_long_where_no_limit_is_set():
+    decades = {"iat": 1, "exp": jws.YEAR_10000 - 1}
+    assert make().verify(token(**decades), now=NOW)
+    assert refused(make(max_lifetime=timedelta(minutes=5)), token(**decades)) == "expired"
+
+
+# The verifier itself
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"issuer": ""}, {"audience": ""}, {"audience": []}, {"audience": ["a", ""]}],
+    ids=["no issuer", "no audience", "no audiences", "one empty"],
+)
+def test_a_verifier_needs_an_issuer_and_an_audience(changes):
+    with pytest.raises(ValueError, match="issuer and an audience"):
+        make(**changes)
+
+
+def test_longer_tokens_are_refused_unread():
+    raw = token()
+    assert make(max_token_length=len(raw)).verify(raw, now=NOW)
+    for text in (raw, raw.encode()):
+        assert refused(make(max_token_length=len(raw) - 1), text) == "invalid"
+
+
+def test_text_and_bytes_are_the_same_token():
+    assert make().verify(token(), now=NOW) == make().verify(token().encode(), now=NOW)
+
+
+# The cache
+
+
+def entries(verifier):
+    return verifier._cache._entries
+
+
+@pytest.mark.parametrize("key", [KEY, ES256], ids=lambda key: key.alg)
+def test_a_hit_gives_equal_claims_that_belong_to_nobody_else(key):
+    verifier = make()
+    raw = token(key, roles=["reader"], nested={"a": [1]})
+    first = verifier.verify(raw, now=NOW)
+    untouched = copy.deepcopy(first.claims)
+    first.claims["roles"].append("admin")
+    first.claims["nested"]["a"].clear()
+    first.claims["sub"] = "2"
+    second = verifier.verify(raw, now=NOW)
+    assert len(entries(verifier)) == 1
+    assert second.claims == untouched
+    second.claims["roles"].append("admin")
+    assert verifier.verify(raw, now=NOW).claims == untouched
+
+
+def test_a_hit_asks_the_key_nothing_and_the_clock_again():
+    verifier = make(keys=KeySet([ES256]))
+    raw = token(ES256)
+    verifier.verify(raw, now=NOW)
+    ((key, payload),) = entries(verifier).values()
+    assert key is ES256
+    # What is remembered is what is read: were the signature looked at again, this payload would be refused.
+    entries(verifier)[next(iter(entries(verifier)))] = (key, payload.replace(b'"sub":"1"', b'"sub":"9"'))
+    assert verifier.verify(raw, now=NOW).subject == "9"
+    assert refused(verifier, raw, now=CLAIMS["exp"] + 5) == "expired"
+
+
+def test_only_the_exact_bytes_are_a_hit():
+    verifier = make()
+    raw = token()
+    verifier.verify(raw, now=NOW)
+    head, tail = raw[:-1], raw[-1]
+    for other in (f"{raw}=", f"{raw}\n", f" {raw}", head, head + chr(ord(tail) ^ 1), raw.swapcase(), raw + "ı"):
+        assert refused(verifier, other) == "invalid"
+    assert len(entries(verifier)) == 1
+
+
+def test_refused_tokens_are_not_remembered():
+    verifier = make()
+    for raw in (token(aud="other"), token(sub=""), token()[:-2], jws.sign(CLAIMS, typ="JWT", key=KEY), "x", "ä"):
+        refused(verifier, raw)
+    assert not entries(verifier)
+
+
+def test_no_token_is_kept_in_memory():
+    verifier = make()
+    raw = token()
+    verifier.verify(raw, now=NOW)
+    kept = repr(list(entries(verifier).items()))
+    assert raw not in kept
+    assert raw.rsplit(".", 1)[1] not in kept
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_the_cache_keeps_no_more_than_its_size(size):
+    verifier = make(cache_size=size)
+    for _ in range(2):
+        for number in range(6):
+            assert verifier.verify(token(jti=str(number)), now=NOW).jti == str(number)
+            assert len(entries(verifier)) <= size
+    assert len(entries(verifier)) == size
+
+
+def test_what_was_not_used_for_longest_goes_first():
+    verifier = make(cache_size=2)
+    digests = {}
+    for jti in ("a", "b", "a", "c"):
+        verifier.verify(token(jti=jti), now=NOW)
+        digests[jti] = next(reversed(entries(verifier)))
+    assert list(entries(verifier)) == [digests["a"], digests["c"]]
+
+
+def test_a_key_that_was_withdrawn_or_replaced_verifies_nothing_from_memory():
+    stolen, fresh = Key.generate("EdDSA"), Key.generate("EdDSA")
+    same_name = Key.from_pem(fresh.private_pem(), alg="EdDSA", kid=stolen.kid)
+    verifier = make(keys=KeySet([stolen, KEY]))
+    raw, other = token(stolen), token()
+    verifier.verify(raw, now=NOW)
+    verifier.verify(other, now=NOW)
+    for keys in (KeySet([KEY]), KeySet([same_name, KEY])):
+        verifier.keys = keys
+        assert refused(verifier, raw) == "invalid"
+        assert verifier.verify(other, now=NOW)
+    verifier.keys = KeySet([stolen])
+    assert verifier.verify(raw, now=NOW)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4])
+def test_many_threads_share_a_small_cache(size):
+    verifier = make(cache_size=size)
+    raws = [token(jti=str(number)) for number in range(8)]
+    failures = []
+    start = threading.Barrier(8)
+
+    def work(offset):
+        start.wait()
+        try:
+            for turn in range(150):
+                number = (turn + offset) % 8
+                read = verifier.verify(raws[number], now=NOW)
+                if read.jti != str(number):
+                    failures.append((number, read.jti))
+        except Exception as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(offset,)) for offset in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert len(entries(verifier)) <= size
+
+
+# Whatever arrives
+
+calm = settings(deadline=None)  # a busy machine is no failure
+
+RESERVED = st.sampled_from(sorted({*CLAIMS, "nbf", "auth_time", "scope", "acr"}))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+VERIFIER = make(max_token_length=100_000)
+
+
+@calm
+@given(st.text(st.characters()) | st.binary())
+def test_arbitrary_input_is_refused_as_a_token_and_in_no_other_way(raw):
+    refused(VERIFIER, raw)
+
+
+@calm
+@given(st.dictionaries(RESERVED, VALUES, min_size=1))
+def test_arbitrary_registered_claims_give_a_token_or_a_refusal(changes):
+    try:
+        read = VERIFIER.verify(token(**changes), now=NOW)
+    except InvalidTokenError:
+        return
+    assert read.claims == claims(**changes)
+    assert all(type(read.claims[name]) is int for name in ("iat", "exp"))
+
+
+@calm
+@given(st.dictionaries(st.text().map("x_{}".format), VALUES, max_size=5))
+def test_arbitrary_custom_claims_round_trip_from_the_key_and_from_the_cache(custom):
+    raw = token(**custom)
+    assert VERIFIER.verify(raw, now=NOW).claims == VERIFIER.verify(raw, now=NOW).claims == {**CLAIMS, **custom}
+
+
+GOOD = token()
+
+
+@calm
+@given(st.integers(0, len(GOOD) - 1), st.characters())
+def test_one_changed_character_is_always_refused(index, char):
+    assert VERIFIER.verify(GOOD, now=NOW)
+    mutated = GOOD[:index] + char + GOOD[index + 1 :]
+    if mutated != GOOD:
+        assert refused(VERIFIER, mutated) in ("invalid", "wrong_type")
+
+
+@calm
+@given(st.data())
+def test_changed_bytes_of_a_payload_are_always_refused(data):
+    header, payload, signature = GOOD.split(".")
+    decoded = bytearray(b64url_decode(payload.encode()))
+    decoded[data.draw(st.integers(0, len(decoded) - 1))] ^= data.draw(st.integers(1, 255))
+    assert refused(VERIFIER, f"{header}.{b64url_encode(bytes(decoded))}.{signature}") == "invalid"
+
+
+def test_claims_without_a_scope_have_no_scopes():
+    assert AccessToken.from_claims(CLAIMS).scopes == frozenset()
