@@ -1,7 +1,7 @@
 """The admin: sessions and blacklisted tokens, to look at and to revoke. No token, secret or hash is shown."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
@@ -78,8 +78,8 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
         """Read the database's time along with the rows: ``status`` goes by it."""
-        rows: RefreshTokenQuerySet = super().get_queryset(request)
-        return rows.with_clock()
+        rows: Any = super().get_queryset(request)
+        return cast(RefreshTokenQuerySet, rows).with_clock()
 
     @admin.display(description=_("status"))
     def status(self, session: RefreshToken) -> str:

@@ -1,6 +1,6 @@
 """The app."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks as django_checks
 from django.db.models import signals
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +27,6 @@ class JWTAuthConfig(AppConfig):
         signals.pre_save.connect(receivers.user_will_be_saved)
         signals.post_save.connect(receivers.user_was_saved)
         # By sender, with its proxies: a receiver for every model would take fast deletes from the whole project.
-        for model in self.apps.get_models():
+        for model in apps.get_models():
             if issubclass(model, get_user_model()):
                 signals.post_delete.connect(receivers.user_was_deleted, sender=model)

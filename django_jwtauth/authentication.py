@@ -9,7 +9,9 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import Exists
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -68,6 +70,16 @@ class StatelessUser:
     is_active = True
 
     @property
+    def is_staff(self) -> bool:
+        """Only if the token says so."""
+        return self.token.claims.get("is_staff") is True
+
+    @property
+    def is_superuser(self) -> bool:
+        """Only if the token says so."""
+        return self.token.claims.get("is_superuser") is True
+
+    @property
     def id(self) -> str:
         """The same as ``pk``."""
         return self.pk
@@ -87,6 +99,7 @@ class BearerAuthentication(BaseAuthentication):
 
     www_authenticate_realm = "api"
 
+    @method_decorator(sensitive_variables("raw"))
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by its header.
 
@@ -139,6 +152,7 @@ class JWTAuthentication(BearerAuthentication):
     Whatever ends the session, deactivates the user or changes the password acts at the next request.
     """
 
+    @method_decorator(sensitive_variables("raw"))
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token and its session. A bad signature costs no query."""
         token = conf.get_config().verifier.verify(raw)
@@ -163,6 +177,7 @@ class StatelessJWTAuthentication(BearerAuthentication):
     The user is a :class:`StatelessUser`. Revocation acts within ``REVOCATION_POLL_INTERVAL``.
     """
 
+    @method_decorator(sensitive_variables("raw"))
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, and that it is not on the revocation list."""
         token = conf.get_config().verifier.verify(raw)

@@ -12,6 +12,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from . import claims, conf
+from .database import SUPPORTED_VENDORS
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."
@@ -83,7 +84,7 @@ def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
             )
         )
     vendor = connections[alias].vendor
-    if vendor not in ("sqlite", "postgresql", "mysql"):
+    if vendor not in SUPPORTED_VENDORS:
         hint = "Use SQLite, PostgreSQL, MariaDB or MySQL."
         messages.append(checks.Error(f"The database {vendor} is not supported.", hint=hint, id="jwtauth.E008"))
     return messages

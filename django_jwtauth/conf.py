@@ -3,7 +3,7 @@
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,8 @@ from .keys import Key, KeySet, derive_secret
 from .verifier import Verifier
 
 MAX_LEEWAY = timedelta(minutes=5)
+MAX_GRACE_PERIOD = timedelta(days=1)  # inside it a stolen token and its successor are both good
+MAX_DURATION = timedelta(days=3650)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE = re.compile(r"([1-9][0-9]*)/(s|sec|second|m|min|minute|h|hour|d|day)")
 
@@ -66,6 +68,8 @@ class Config:
     signing_keys: KeySet = field(repr=False)
     refresh_keys: KeySet = field(repr=False)
     """Sign and verify refresh tokens. Derived for this purpose only, and in no JWKS."""
+    throttle_key: bytes = field(repr=False)
+    """Makes cache keys of user names and addresses that cannot be guessed back."""
     verifier: Verifier = field(repr=False)
     """Verifies our own access tokens."""
 
@@ -113,7 +117,7 @@ class _Reader:
                 "REFRESH_TOKEN_LIFETIME", timedelta(days=14), least=timedelta(seconds=1)
             ),
             "session_lifetime": self.duration("SESSION_LIFETIME", timedelta(days=90), least=timedelta(seconds=1)),
-            "refresh_grace_period": self.duration("REFRESH_GRACE_PERIOD", timedelta(seconds=30)),
+            "refresh_grace_period": self.duration("REFRESH_GRACE_PERIOD", timedelta(seconds=30), most=MAX_GRACE_PERIOD),
             "leeway": self.duration("LEEWAY", timedelta(seconds=5), most=MAX_LEEWAY),
             "subject_field": self.text("SUBJECT_FIELD", "pk"),
             "claims_hooks": self.texts("CLAIMS_HOOKS", ()),
@@ -129,7 +133,8 @@ class _Reader:
             "num_proxies": self.integer("NUM_PROXIES", 0, least=0),
             "purge_revoked_after": self.duration("PURGE_REVOKED_AFTER", timedelta(days=30)),
             "signing_keys": self.signing_keys(),
-            "refresh_keys": KeySet(_derived_keys("refresh token signing")),
+            "refresh_keys": self.derived_keys("refresh token signing"),
+            "throttle_key": derive_secret(settings.SECRET_KEY, "throttle"),
         }
         cache_size = self.integer("TOKEN_CACHE_SIZE", 4096, least=0)
         self.problems += [
@@ -197,15 +202,14 @@ class _Reader:
         return value
 
     def duration(
-        self, key: str, default: timedelta, *, least: timedelta = timedelta(0), most: timedelta | None = None
+        self, key: str, default: timedelta, *, least: timedelta = timedelta(0), most: timedelta = MAX_DURATION
     ) -> timedelta:
         value = self.value(key, default)
         if not isinstance(value, timedelta):
             self.refuse(key, "a timedelta", value)
             return default
-        if value < least or (most is not None and value > most):
-            upper = "" if most is None else f" and at most {most}"
-            self.refuse(key, f"a timedelta of at least {least}{upper}", value)
+        if not least <= value <= most:
+            self.refuse(key, f"a timedelta of at least {least} and at most {most}", value)
             return default
         return value
 
@@ -233,8 +237,19 @@ class _Reader:
                 )
         return parsed
 
+    def derived_keys(self, purpose: str) -> KeySet:
+        """Derive the keys of one purpose from ``SECRET_KEY`` and its fallbacks; each secret counts once."""
+        given: list[Any] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+        # Anybody can derive a key from nothing, such as an environment variable that is not set.
+        usable = [secret for secret in given if isinstance(secret, str | bytes) and secret]
+        if len(usable) != len(given):
+            problem = "SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."
+            self.problems += [problem] if problem not in self.problems else []
+        secrets = dict.fromkeys(secret.encode() if isinstance(secret, str) else secret for secret in usable)
+        return KeySet(Key.from_secret(derive_secret(secret, purpose)) for secret in secrets)
+
     def signing_keys(self) -> KeySet:
-        default = KeySet(_derived_keys("access token signing"))
+        default = self.derived_keys("access token signing")
         given = self.value("SIGNING_KEYS", None)
         if given is None:
             return default
@@ -258,12 +273,6 @@ class _Reader:
             self.problems.append(f"JWTAUTH['SIGNING_KEYS']: {error}")
             return default
         return key_set
-
-
-def _derived_keys(purpose: str) -> Iterator[Key]:
-    """Derive the keys of one purpose from ``SECRET_KEY`` and its fallbacks; each secret counts once."""
-    for secret in dict.fromkeys([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]):
-        yield Key.from_secret(derive_secret(secret, purpose))
 
 
 def _is_text(value: object) -> bool:

@@ -4,77 +4,19 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
-from django.db import NotSupportedError, connections, models, router
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.expressions import Func
-from django.db.models.sql.compiler import SQLCompiler
-from django.utils import timezone
+from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from . import conf
 from .client import MAX_USER_AGENT_LENGTH
+from .database import DatabaseNow, database_now
 from .keys import b64url_encode
-
-# The database's clock, in microseconds since 1970, whatever the time zones of server, connection and project.
-# (Django's Now() gives MySQL's local time as if it were UTC.)
-_CLOCKS = {
-    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
-    "postgresql": "CAST(EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP()) * 1000000 AS BIGINT)",
-    "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-}
-
-
-def database_now(using: str) -> datetime:
-    """Ask the database what time it is: the one clock that all application servers share.
-
-    Raises:
-        NotSupportedError: on a database other than SQLite, PostgreSQL, MariaDB and MySQL.
-    """
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT {_clock_sql(connections[using])}")
-        return _from_microseconds(cursor.fetchone()[0])
-
-
-class DatabaseNow(Func):
-    """The same clock as :func:`database_now`, read by a query along with its rows."""
-
-    output_field = models.BigIntegerField()
-
-    def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
-    ) -> tuple[str, tuple[str | int, ...]]:
-        """Return the expression for the database at hand."""
-        return _clock_sql(connection), ()
-
-    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """Return what makes a datetime of the number."""
-        return [lambda value, expression, connection: _from_microseconds(value)]
-
-
-def _clock_sql(connection: BaseDatabaseWrapper) -> str:
-    try:
-        return _CLOCKS[connection.vendor]
-    except KeyError:
-        raise NotSupportedError(f"django_jwtauth does not know the clock of {connection.vendor}.") from None
-
-
-def _from_microseconds(value: int) -> datetime:
-    now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
-    # Not the current time zone, which a request may have activated: rows are compared across requests.
-    return now if settings.USE_TZ else timezone.make_naive(now, timezone.get_default_timezone())
-
-
-def epoch(moment: datetime) -> float:
-    """Return a datetime of ours as seconds since 1970, also where the project has ``USE_TZ = False``."""
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment, timezone.get_default_timezone())
-    return moment.timestamp()
 
 
 def new_secret() -> bytes:

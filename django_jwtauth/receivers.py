@@ -6,42 +6,51 @@ by ``JWTAuthentication`` and at the next refresh.
 
 import copy
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.hashers import get_hasher, identify_hasher
+from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password_usable
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
 from . import revocation, sessions
 from .models import RefreshToken
 
-_FORMER = "_jwtauth_former_password"
+_UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
 
-def user_will_be_saved(instance: models.Model, update_fields: Collection[str] | None, raw: bool, **kwargs: Any) -> None:
-    """Before a mere hash upgrade, remember the old hash, to tell which sessions were bound to it."""
-    if raw or not isinstance(instance, get_user_model()):
+def user_will_be_saved(
+    instance: models.Model, update_fields: Collection[str] | None, raw: bool, using: str, **kwargs: Any
+) -> None:
+    """Where a mere hash upgrade is about to be stored, store it together with what the sessions are bound to."""
+    if raw or not _is_ours(instance, using):
         return
-    instance.__dict__.pop(_FORMER, None)
-    if update_fields is not None and set(update_fields) == {"password"} and _is_password_unmarked(instance):
-        users = type(instance)._base_manager.using(RefreshToken.write_alias())
-        former = users.filter(pk=instance.pk).values_list("password", flat=True).first()
-        if former and _needs_upgrade(former) and not _needs_upgrade(instance.password):
-            instance.__dict__[_FORMER] = former
+    instance.__dict__.pop(_UPGRADED, None)
+    if update_fields is None or set(update_fields) != {"password"} or not _is_password_unmarked(instance):
+        return
+    pk = getattr(instance, get_user_model()._meta.pk.attname)
+    users = get_user_model()._base_manager.using(using).filter(pk=pk)
+    stored = users.values_list("password", flat=True).first()
+    better = is_password_usable(instance.password) and not _needs_upgrade(instance.password)
+    if stored and better and _needs_upgrade(stored):
+        former = copy.copy(instance)
+        former.password = stored
+        sessions.upgrade_hash(instance, former)
+        instance.__dict__[_UPGRADED] = True
 
 
 def user_was_saved(
-    instance: models.Model, update_fields: Collection[str] | None, created: bool, raw: bool, **kwargs: Any
+    instance: models.Model,
+    update_fields: Collection[str] | None,
+    created: bool,
+    raw: bool,
+    using: str,
+    **kwargs: Any,
 ) -> None:
     """End the sessions that the change makes invalid."""
-    if created or raw or not isinstance(instance, get_user_model()):
+    if created or raw or not _is_ours(instance, using) or instance.__dict__.pop(_UPGRADED, False):
         return
-    if _FORMER in instance.__dict__:
-        former = copy.copy(instance)
-        former.password = instance.__dict__.pop(_FORMER)
-        sessions.rebind(instance, former)
-    elif (
+    if (
         update_fields is None
         or "password" in update_fields
         # The object's password was not saved, and may be an old one: it must not decide anything.
@@ -53,6 +62,11 @@ def user_was_saved(
 def user_was_deleted(using: str, **kwargs: Any) -> None:
     """The rows were revoked by ``REVOKE``; make this process see it at once."""
     revocation.mark_stale_on_commit(using)
+
+
+def _is_ours(instance: models.Model, using: str) -> TypeGuard[AbstractBaseUser]:
+    """Tell whether this is a user of ours; one of another database may have the same key."""
+    return isinstance(instance, get_user_model()) and using == RefreshToken.write_alias()
 
 
 def _is_password_unmarked(user: AbstractBaseUser) -> bool:
@@ -70,5 +84,5 @@ def _needs_upgrade(encoded: str) -> bool:
     try:
         hasher = identify_hasher(encoded)
     except ValueError:
-        return False  # an unusable password
+        return False  # an unusable password, or a hasher that is not installed any more
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)

@@ -30,6 +30,7 @@ OVERLAP = timedelta(seconds=60)
 """How far each reading goes back behind the newest entry seen: for transactions that commit late."""
 FULL_READ_SECONDS = 60.0
 """How often everything is read anew, for what committed even later."""
+FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 10.0
 SUMMER_TIME = timedelta(hours=1)
 """How far local times, which is what ``USE_TZ = False`` stores, may jump."""
@@ -56,20 +57,21 @@ class RevocationList:
         self._renew()
 
     def _renew(self) -> None:
+        """Begin with nothing; after a fork too, for another thread of the parent may have held the lock."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._stale_since = 0.0
-        self._failures = 0
+        self._stale_since = self._reread_since = 0.0
+        self._backoff = FIRST_BACKOFF_SECONDS
         self._retry_at = 0.0
 
     def mark_stale(self) -> None:
         """Make the next request read the list anew: something was revoked in this process."""
         self._stale_since = time.monotonic()
 
-    def forget(self) -> None:
-        """Drop the list altogether, as after a fork."""
-        self._renew()
+    def reread(self) -> None:
+        """Make the next request read all of the list: an entry may be gone, which no incremental reading can tell."""
+        self._reread_since = self._stale_since = time.monotonic()
 
     def entries(self) -> Mapping[str, datetime] | None:
         """Return the list, as fresh as the settings ask; ``None`` if it cannot be had and they fail open.
@@ -78,17 +80,17 @@ class RevocationList:
             InvalidTokenError: ``stale``, if it cannot be had and they do not.
         """
         if self._pid != os.getpid():
-            self._renew()  # after a fork: another thread of the parent may have held the lock
+            self._renew()
         config = conf.get_config()
         interval = config.revocation_poll_interval.total_seconds()
-        age = self._age()
-        if age > interval and self._lock.acquire(timeout=WAIT_SECONDS if age > 2 * interval else 0):
+        age, lock = self._age(), self._lock
+        if age > interval and lock.acquire(timeout=WAIT_SECONDS if age > 2 * interval else 0):
             # One thread reads. Past twice the interval the others wait for it here, and then find the list fresh.
             try:
                 if self._age() > interval and time.monotonic() >= self._retry_at:
                     self._read()
             finally:
-                self._lock.release()
+                lock.release()
         snapshot = self._snapshot
         if snapshot is None or time.monotonic() - snapshot.started > config.revocation_max_staleness.total_seconds():
             if not config.revocation_fail_open:
@@ -106,7 +108,7 @@ class RevocationList:
     def _read(self) -> None:
         started = time.monotonic()
         last = self._snapshot
-        full = last is None or started - last.full_at >= FULL_READ_SECONDS
+        full = last is None or last.full_at <= self._reread_since or started - last.full_at >= FULL_READ_SECONDS
         oldest = timezone.now() - conf.get_config().revocation_retention
         if not settings.USE_TZ:
             oldest -= SUMMER_TIME
@@ -115,24 +117,29 @@ class RevocationList:
         try:
             known.update(_revoked_since(since))
         except Error:
-            self._failures += 1
-            self._retry_at = started + min(2.0 ** (self._failures - 2), MAX_BACKOFF_SECONDS)
+            self._retry_at = started + self._backoff
+            self._backoff = min(2 * self._backoff, MAX_BACKOFF_SECONDS)
             logger.exception("The revocation list cannot be read.")
             return
-        self._failures, self._retry_at = 0, 0.0
+        self._backoff, self._retry_at = FIRST_BACKOFF_SECONDS, 0.0
         full_at = started if last is None or full else last.full_at
         self._snapshot = Snapshot(started=started, full_at=full_at, entries=known)
 
 
 _list = RevocationList()
 mark_stale = _list.mark_stale
-forget = _list.forget
 
 
 def mark_stale_on_commit(using: str) -> None:
     """Make this process read its list anew, now and, inside a transaction, once more when it commits."""
-    mark_stale()
-    transaction.on_commit(mark_stale, using=using, robust=True)
+    _list.mark_stale()
+    transaction.on_commit(_list.mark_stale, using=using, robust=True)
+
+
+def reread_on_commit(using: str) -> None:
+    """Make this process read all of its list anew, now and, inside a transaction, once more when it commits."""
+    _list.reread()
+    transaction.on_commit(_list.reread, using=using, robust=True)
 
 
 def check(token: AccessToken) -> None:

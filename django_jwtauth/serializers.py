@@ -8,6 +8,8 @@ from rest_framework import serializers
 from .client import device_name
 from .models import RefreshToken
 
+MAX_USERNAME_LENGTH = 256  # unless the model's field is longer; the throttles look no further
+
 
 class TokenField(serializers.CharField):
     """A token: taken as it is, never trimmed, never echoed."""
@@ -27,8 +29,11 @@ class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     def get_fields(self) -> dict[str, Any]:
         """Put the user name, whatever it is called, before the password."""
         # Trimming it would be the user model's affair: its manager may know names with spaces around.
-        username = serializers.CharField(write_only=True, trim_whitespace=False)
-        return {get_user_model().USERNAME_FIELD: username, **super().get_fields()}
+        user = get_user_model()
+        field: Any = user._meta.get_field(user.USERNAME_FIELD)
+        longest = max(field.max_length or 0, MAX_USERNAME_LENGTH)
+        username = serializers.CharField(write_only=True, trim_whitespace=False, max_length=longest)
+        return {user.USERNAME_FIELD: username, **super().get_fields()}
 
 
 class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]

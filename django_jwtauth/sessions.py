@@ -1,33 +1,32 @@
 """Sessions: start, refresh, revoke. The only module that writes our tables.
 
-The rules of rotation are all in :func:`refresh` and :func:`_judge`, in the order they are applied. They need no lock:
-every change is one conditional UPDATE, so of several requests at once exactly one wins, on any database.
+What a refresh token leads to is judged in :mod:`django_jwtauth.rotation`; :func:`refresh` acts on it. That needs no
+lock: every change is one conditional UPDATE, so of several requests at once exactly one wins, on any database.
 """
 
-import enum
-import hmac
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, models, transaction
 from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 
-from . import client, conf, revocation, signals, tokens
+from . import client, conf, revocation, rotation, signals, tokens
+from .database import database_now, epoch, is_contention, refuse_transaction, write
 from .errors import InvalidTokenError, RefreshConflictError
-from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason, database_now, epoch
+from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason
 from .verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
 
-_SERIALIZATION_FAILURES = {"40001", "40P01"}  # SQLSTATE: serialization failure, deadlock
-_MYSQL_FAILURES = {1020, 1213}  # record changed since last read, deadlock
-_MAX_TRIES = 20
 MAX_REASON_LENGTH = 255
+_BATCH = 500  # ids in one statement; databases limit their number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +45,7 @@ class TokenPair:
     """How many seconds the refresh token lives."""
 
 
-class _Step(enum.Enum):
-    """What a good refresh token leads to."""
-
-    ROTATE = enum.auto()
-    REPEAT = enum.auto()
-    REPLAY = enum.auto()
-    REUSE = enum.auto()
-
-
+@sensitive_variables("access")
 def start(
     user: AbstractBaseUser,
     *,
@@ -77,8 +68,11 @@ def start(
     Raises:
         InvalidTokenError: ``user_inactive``, if the user may not sign in.
         ClaimsHookError: if a claims hook fails; nothing has been written.
+        ValueError: if ``amr``, ``acr`` or ``scope`` is no text that a token may carry.
     """
     config = conf.get_config()
+    if not all(text.isprintable() for text in (*amr, acr, scope)) or not all(amr):
+        raise ValueError("amr, acr and scope hold no control characters, and no method of amr is empty.")
     if not user.is_active:
         raise InvalidTokenError("user_inactive")
     using = RefreshToken.write_alias()
@@ -98,15 +92,16 @@ def start(
     access = tokens.mint_access(session, now=now, request=request)
     session.save(using=using, force_insert=True)
     if config.max_sessions_per_user is not None:
-        newest = _all(using).live(now).filter(user_id=user.pk).order_by("-created_at", "-pk")
+        newest = _all(using).live(now).filter(user_id=_user_id(user)).order_by("-created_at", "-pk")
         others = newest.exclude(pk=session.pk).values_list("pk", "created_at")[config.max_sessions_per_user - 1 :]
         # None that is newer: of two sign-ins at once, each would end the other's.
         surplus = [pk for pk, created_at in others if created_at <= now]
-        _revoke(_all(using).filter(pk__in=surplus), reason=RevokedReason.SESSION_LIMIT, using=using, now=now)
+        _revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, using=using, now=now)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return _pair(session, access, now=now)
 
 
+@sensitive_variables("raw", "claims", "access")
 def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPair:
     """Exchange a refresh token for the next one and a new access token.
 
@@ -125,25 +120,26 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
         RuntimeError: if called inside a transaction, where a lost race could not be told from reuse.
     """
     using = RefreshToken.write_alias()
-    _refuse_transaction(using)
+    refuse_transaction(using, "sessions.refresh()")
     claims = tokens.read_refresh(raw)
     for _ in range(2):
-        session, now = _read(claims, using=using)
-        step = _judge(session, claims.generation, now)
-        if step is _Step.REUSE:
+        session, now = rotation.read(claims, using=using)
+        step = rotation.judge(session, claims.generation, now)
+        if step is rotation.Step.REUSE:
             _end_reused(session, now=now, using=using, request=request)
             raise InvalidTokenError("reused")
         # Before the UPDATE, since hooks may fail, and after the UPDATE nothing may.
         access = tokens.mint_access(session, now=now, request=request)
-        if step is _Step.ROTATE and not _rotate(session, now=now, using=using, request=request):
+        if step is rotation.Step.ROTATE and not _rotate(session, now=now, using=using, request=request):
             continue  # somebody else was faster
-        if step is _Step.REPLAY:
+        if step is rotation.Step.REPLAY:
             _count_replay(session, using=using)
         signals.session_refreshed.send_robust(RefreshToken, session=session, user=session.user, request=request)
         return _pair(session, access, now=now)
     raise RefreshConflictError
 
 
+@sensitive_variables("raw", "claims")
 def verify_refresh(raw: str | bytes) -> RefreshToken:
     """Tell whether :func:`refresh` would accept a token. One statement; changes nothing, not even after reuse.
 
@@ -151,12 +147,13 @@ def verify_refresh(raw: str | bytes) -> RefreshToken:
         InvalidTokenError: with the reason why it would be refused.
     """
     claims = tokens.read_refresh(raw)
-    session, now = _read(claims, using=RefreshToken.write_alias())
-    if _judge(session, claims.generation, now) is _Step.REUSE:
+    session, now = rotation.read(claims, using=RefreshToken.write_alias())
+    if rotation.judge(session, claims.generation, now) is rotation.Step.REUSE:
         raise InvalidTokenError("reused")
     return session
 
 
+@sensitive_variables("raw", "claims")
 def find(raw: str | bytes) -> RefreshToken:
     """Return the session of a refresh token of any generation, alive or not. One statement.
 
@@ -164,7 +161,7 @@ def find(raw: str | bytes) -> RefreshToken:
         InvalidTokenError: if the token is not good, has expired, or belongs to no session.
     """
     claims = tokens.read_refresh(raw)
-    return _of_claims(claims, using=RefreshToken.write_alias())
+    return rotation.find(claims, using=RefreshToken.write_alias())
 
 
 def revoke(
@@ -193,7 +190,10 @@ def revoke(
         return _revoke(session.using(using), reason=reason, by=by, using=using)
     count = _revoke(_all(using).filter(pk=_id(session)), reason=reason, by=by, using=using)
     if isinstance(session, RefreshToken):
-        session.refresh_from_db(using=using, fields=["revoked_at", "revoked_reason", "revoked_by"])
+        names = ("revoked_at", "revoked_reason", "revoked_by_id")
+        for values in _all(using).filter(pk=session.pk).values(*names):  # none, if it was purged meanwhile
+            for name, value in values.items():
+                setattr(session, name, value)
     return count
 
 
@@ -201,7 +201,7 @@ def revoke_all(
     user: AbstractBaseUser, *, reason: str = RevokedReason.LOGOUT_ALL, by: AbstractBaseUser | None = None
 ) -> int:
     """End all sessions of a user. Arguments and result as for :func:`revoke`."""
-    return revoke(RefreshToken.objects.filter(user_id=user.pk), reason=reason, by=by)
+    return revoke(RefreshToken.objects.filter(user_id=_user_id(user)), reason=reason, by=by)
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
@@ -219,7 +219,7 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
         InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
     """
     using = RefreshToken.write_alias()
-    row = _all(using).filter(pk=_id(session), user_id=user.pk).first()
+    row = _all(using).filter(pk=_id(session), user_id=_user_id(user)).first()
     if row is None:
         raise InvalidTokenError("revoked")
     row.bind(user)
@@ -229,17 +229,18 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
         alive |= models.Q(revoked_at=ended_by_save, revoked_reason=RevokedReason.PASSWORD_CHANGED)
     changes: dict[str, Any] = {"revoked_at": None, "revoked_reason": "", "auth_hash": row.auth_hash}
     kept = _all(using).filter(alive, pk=row.pk)
-    if not _write(lambda: kept.update(**changes), using=using):
+    if not write(lambda: kept.update(**changes), using=using):
         raise InvalidTokenError("revoked")
     if isinstance(session, RefreshToken):
         for name, value in changes.items():
             setattr(session, name, value)
     if ended_by_save is not None:
-        revocation.forget()  # an incremental reading would keep the entry
-    others = _all(using).filter(user_id=user.pk).exclude(pk=row.pk)
+        revocation.reread_on_commit(using)  # an incremental reading would keep the entry
+    others = _all(using).filter(user_id=_user_id(user)).exclude(pk=row.pk)
     _revoke(others, reason=RevokedReason.PASSWORD_CHANGED, using=using)
 
 
+@sensitive_variables("access_token")
 def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
     """Revoke a single access token; its session goes on. May run inside a transaction; doing it twice is fine.
 
@@ -270,32 +271,41 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
     Called after each save of a user that may have changed either; one statement if nothing did.
     """
     using = RefreshToken.write_alias()
-    sessions = _all(using).filter(user_id=user.pk, revoked_at__isnull=True)
+    sessions = _all(using).filter(user_id=_user_id(user), revoked_at__isnull=True)
     if not user.is_active:
         revoke(sessions, reason=RevokedReason.USER_INACTIVE)
         return
     unbound = [session.pk for session in sessions.only("secret", "auth_hash") if not session.is_bound_to(user)]
     if unbound:
         now = database_now(using)
-        _revoke(_all(using).filter(pk__in=unbound), reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
+        _revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
         setattr(user, _ENDED_AT, now)
 
 
-def rebind(user: AbstractBaseUser, former: AbstractBaseUser) -> None:
-    """Bind sessions to the new hash of an unchanged password (Django upgrades hashes at sign-in).
+def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> None:
+    """Store the new hash of an unchanged password, and bind the sessions to it in the same transaction.
+
+    Django upgrades hashes at sign-in. Were the two not stored at once, a refresh that came between would be refused.
 
     Args:
-        user: The user with the new hash.
-        former: A copy with the old one; only sessions bound to it are touched.
+        user: The user with the new hash, not saved yet.
+        former: A copy with the stored one; only sessions bound to it are touched.
     """
     using = RefreshToken.write_alias()
-    bound = []
-    for session in _all(using).filter(user_id=user.pk, revoked_at__isnull=True).only("secret", "auth_hash"):
-        if session.is_bound_to(former):
-            session.bind(user)
-            bound.append(session)
-    if bound:
-        _write(lambda: _all(using).bulk_update(bound, ["auth_hash"], batch_size=500), using=using)
+    users = get_user_model()._base_manager.using(using)
+
+    def store_and_bind() -> int:
+        with transaction.atomic(using=using):
+            users.filter(pk=_user_id(user), password=former.password).update(password=user.password)
+            bound = []
+            sessions = _all(using).filter(user_id=_user_id(user), revoked_at__isnull=True)
+            for session in sessions.only("secret", "auth_hash"):
+                if session.is_bound_to(former):
+                    session.bind(user)
+                    bound.append(session)
+            return _all(using).bulk_update(bound, ["auth_hash"], batch_size=_BATCH)
+
+    write(store_and_bind, using=using)
 
 
 _ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it ended sessions
@@ -303,6 +313,11 @@ _ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it end
 
 def _all(using: str) -> RefreshTokenQuerySet:
     return RefreshToken.objects.using(using)
+
+
+def _user_id(user: AbstractBaseUser) -> Any:
+    """Return the key of the user model's row; a model that inherits from it may have a key of its own."""
+    return getattr(user, get_user_model()._meta.pk.attname)
 
 
 def _id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
@@ -322,6 +337,7 @@ def _client(request: HttpRequest | None) -> dict[str, Any]:
     return {"ip_address": str(address) if address else None, "user_agent": client.user_agent(request)}
 
 
+@sensitive_variables("minted", "access")
 def _pair(session: RefreshToken, access: tokens.MintedToken, *, now: datetime) -> TokenPair:
     minted = tokens.mint_refresh(session)
     return TokenPair(
@@ -333,49 +349,15 @@ def _pair(session: RefreshToken, access: tokens.MintedToken, *, now: datetime) -
     )
 
 
-def _of_claims(claims: tokens.RefreshClaims, *, using: str) -> RefreshToken:
-    """Read the session with its user and the time, and check that the token is the row's."""
-    session = _all(using).with_clock().select_related("user").with_sid(claims.sid).first()
-    if session is None or not hmac.compare_digest(session.jti(claims.generation), claims.jti):
-        raise InvalidTokenError("invalid")
-    return session
-
-
-def _read(claims: tokens.RefreshClaims, *, using: str) -> tuple[RefreshToken, datetime]:
-    session = _of_claims(claims, using=using)
-    now: datetime = session.database_now  # type: ignore[attr-defined]  # annotated
-    if reason := session.refusal(now, ends_at=session.idle_at):
-        raise InvalidTokenError(reason)
-    return session, now
-
-
-def _judge(session: RefreshToken, generation: int, now: datetime) -> _Step:
-    """Decide what a good token of a living session leads to. All ages are on the database's clock.
-
-    Raises:
-        InvalidTokenError: ``ahead``, for a generation that is yet to come: the database was restored from a backup.
-            Nothing is revoked for that, or a restore would sign everyone out for good.
-    """
-    if generation > session.generation:
-        raise InvalidTokenError("ahead")
-    window = conf.get_config().refresh_grace_period
-    inside = max(now - session.rotated_at, timedelta(0)) < window
-    if generation == session.generation:
-        return _Step.REPEAT if inside else _Step.ROTATE  # nothing rotates twice in a window; sign-in counts as first
-    if generation == session.generation - 1 and inside:
-        return _Step.REPLAY
-    return _Step.REUSE
-
-
 def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> bool:
     """Step to the next generation, if the session still is as it was read. The one place where a race is decided."""
-    if session.user is None:
-        return False
     # auth_hash too: a hash upgrade that came between has bound the session anew, and must not be undone.
     unchanged = _all(using).filter(
         pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash), revoked_at__isnull=True
     )
-    session.bind(session.user)  # to the present SECRET_KEY, so that its fallback can be dropped some day
+    session.bind(
+        cast(AbstractBaseUser, session.user)
+    )  # to the present SECRET_KEY, so that its fallback can be dropped some day
     session.generation += 1
     session.rotated_at = now
     changes = {"generation": session.generation, "rotated_at": now, "auth_hash": session.auth_hash}
@@ -384,7 +366,7 @@ def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRe
     try:
         return unchanged.update(**changes) == 1
     except OperationalError as error:
-        if _is_contention(error):
+        if is_contention(error):
             return False
         raise
 
@@ -392,9 +374,9 @@ def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRe
 def _count_replay(session: RefreshToken, *, using: str) -> None:
     rows = _all(using).filter(pk=session.pk)
     try:
-        _write(lambda: rows.update(replays=models.F("replays") + 1), using=using)
+        write(lambda: rows.update(replays=models.F("replays") + 1), using=using)
     except OperationalError as error:
-        if not _is_contention(error):
+        if not is_contention(error):
             raise  # a count for people; no reason to refuse anyone
 
 
@@ -420,56 +402,24 @@ def _revoke(
 ) -> int:
     now = now or database_now(using)
     live = rows.filter(revoked_at__isnull=True)
+    # Their ids, before: afterwards the query, which may ask for living sessions, would not find them.
+    listened = signals.session_revoked.has_listeners(RefreshToken)
+    ids = list(live.values_list("pk", flat=True)) if listened else []
     changes = {"revoked_at": now, "revoked_reason": _checked_reason(reason), "revoked_by": by}
-    count = _write(lambda: live.update(**changes), using=using)
+    count = write(lambda: live.update(**changes), using=using)
     if count:
         revocation.mark_stale_on_commit(using)
         logger.info("%d session(s) revoked: %r.", count, str(reason))
-        if signals.session_revoked.has_listeners(RefreshToken):
-            ended = rows.filter(revoked_at=now, revoked_reason=reason).select_related("user")
-            for session in ended.iterator(chunk_size=1000):
-                signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)
+    for batch in _batches(ids):
+        for session in _all(using).filter(pk__in=batch, revoked_at=now, revoked_reason=reason).select_related("user"):
+            signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)
     return count
 
 
-def _write(statement: Callable[[], int], *, using: str) -> int:
-    """Run one UPDATE until it gets through.
-
-    Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has changed meanwhile, even for
-    a statement by itself. Each refusal means that another one got through, so there are few.
-    """
-    tries = 1 if transaction.get_connection(using).in_atomic_block else _MAX_TRIES
-    for left in reversed(range(tries)):
-        try:
-            return statement()
-        except OperationalError as error:
-            if not (left and _is_contention(error)):
-                raise
-    raise AssertionError("unreachable")
+def _revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, using: str, now: datetime) -> None:
+    for batch in _batches(ids):
+        _revoke(_all(using).filter(pk__in=batch), reason=reason, using=using, now=now)
 
 
-def _is_contention(error: OperationalError) -> bool:
-    """Tell whether a statement failed only because another connection was in its way."""
-    cause = error.__cause__
-    return (
-        getattr(cause, "sqlstate", None) in _SERIALIZATION_FAILURES
-        or getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-        or (bool(error.args) and error.args[0] in _MYSQL_FAILURES)
-    )
-
-
-def _refuse_transaction(using: str) -> None:
-    """Refuse to go on inside a transaction, as ``atomic(durable=True)`` does; ``TestCase``'s own does not count.
-
-    Inside one, SQLite would answer "database is locked", PostgreSQL serialization errors and MariaDB stale rows.
-    """
-    connection = transaction.get_connection(using)
-    blocks: list[Any] = getattr(connection, "atomic_blocks", [])
-    if connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False)):
-        raise RuntimeError(
-            "django_jwtauth.sessions.refresh() was called inside a transaction, where it cannot decide a race. "
-            "If ATOMIC_REQUESTS is on, the view lost its mark: decorate it with functools.wraps, or with "
-            "transaction.non_atomic_requests."
-        )
-    if not connection.in_atomic_block and not connection.get_autocommit():
-        raise RuntimeError("django_jwtauth.sessions.refresh() needs autocommit.")
+def _batches(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
+    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))

@@ -4,7 +4,7 @@ Windows are fixed. A cache that is down lets everything pass, with a warning in 
 is worth more than a limit.
 """
 
-import hashlib
+import hmac
 import ipaddress
 import logging
 import math
@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 
 from . import client, conf, tokens
 from .errors import InvalidTokenError
+from .serializers import MAX_USERNAME_LENGTH
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -40,16 +41,17 @@ class CountingThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Count the attempt under each rate, and tell whether all of them allow it."""
-        rates = conf.get_config().throttle_rates
+        config = conf.get_config()
         now = time.time()
         # Outside the try: a body that cannot be read is the client's fault, an unknown rate the project's.
-        counters = [(name, rates[name], identity) for name, identity in self.identities(request)]
+        counters = [(name, config.throttle_rates[name], identity) for name, identity in self.identities(request)]
         try:
             for name, rate, identity in counters:
                 if rate is None:
                     continue
                 window, elapsed = divmod(now, rate.seconds)
-                digest = hashlib.sha256(f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")).hexdigest()
+                text = f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
+                digest = hmac.digest(config.throttle_key, text, "sha256").hex()
                 if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
                     self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
         except Exception:
@@ -101,16 +103,21 @@ class LoginThrottle(CountingThrottle):
         """Give the three identities of a sign-in, as far as they are known."""
         if request.method != "POST":
             return  # no sign-in: OPTIONS, or what will be answered with 405
-        address = client.client_address(request._request, num_proxies=conf.get_config().num_proxies)
+        num_proxies = conf.get_config().num_proxies
+        address = client.client_address(request._request, num_proxies=num_proxies)
         data = request.data
         username = data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
+        # Without NUM_PROXIES, a private peer may be a proxy, and its address everybody's.
+        is_known = address is not None and (num_proxies > 0 or not client.is_private(address))
         network = _network(address)
         # Numbers too: the serializer takes them for the text they are written as.
         if isinstance(username, str | int | float):
             name = _folded(str(username))
             yield "login", f"{network}\n{name}"
             yield "login_username", name
-        if address is not None and not client.is_private(address):
+        elif is_known:
+            yield "login", network  # a subclass that asks for something else
+        if is_known:
             yield "login_address", network
 
 
@@ -129,13 +136,17 @@ class RefreshThrottle(CountingThrottle):
 
 
 def _folded(username: str) -> str:
-    """Make one of all spellings that a database may take for the same name.
+    """Make one of the spellings that a database may take for the same name.
 
-    MySQL's and MariaDB's collations ignore case, accents, spaces at the end and characters that are not seen; a
-    spelling of his own for each guess would give an attacker a counter of its own.
+    The collations of MySQL and MariaDB ignore case, accents, characters that are not seen and spaces at the end, and
+    some take all digits of one value for the same; a spelling of its own for each guess would give an attacker a
+    counter of its own. This follows them as far as Unicode's categories go.
     """
-    text = unicodedata.normalize("NFKD", username).casefold()
-    return "".join(char for char in text if unicodedata.category(char) not in ("Mn", "Cc", "Cf")).strip()
+    text = unicodedata.normalize("NFKD", username[:MAX_USERNAME_LENGTH]).casefold()
+    kept = [char for char in text if unicodedata.category(char)[0] not in "CM"]
+    return "".join(
+        char if (value := unicodedata.numeric(char, None)) is None else f"{value:g}" for char in kept
+    ).strip()
 
 
 def _network(address: client.IPAddress | None) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 
 from . import claims as hooks
 from . import conf, jws
+from .database import epoch
 from .errors import ClaimsHookError
-from .models import RefreshToken, epoch
+from .models import RefreshToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class RefreshClaims:
     jti: str = field(repr=False)
 
 
+@sensitive_variables("raw")
 def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> MintedToken:
     """Mint a new access token (RFC 9068), with the claims of the project's hooks.
 
@@ -74,6 +77,7 @@ def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | 
     return MintedToken(raw=raw, expires_at=claims["exp"])
 
 
+@sensitive_variables("raw", "claims")
 def mint_refresh(session: RefreshToken) -> MintedToken:
     """Mint the refresh token of the session's present generation.
 
@@ -96,6 +100,7 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
     return MintedToken(raw=raw, expires_at=exp)
 
 
+@sensitive_variables("raw", "signed")
 def read_refresh(raw: str | bytes) -> RefreshClaims:
     """Verify a refresh token as far as that goes without the database.
 

@@ -14,9 +14,11 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import Http404
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from rest_framework import status
-from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated, ParseError
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated, ParseError, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import BaseParser, FormParser, JSONParser, MultiPartParser
@@ -28,8 +30,9 @@ from rest_framework.throttling import BaseThrottle
 
 from . import serializers, sessions
 from .authentication import JWTAuthentication, error_body
+from .database import database_now
 from .errors import InvalidTokenError, JWTAuthError, RefreshConflictError
-from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason, database_now
+from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason
 from .sessions import TokenPair
 from .throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 
@@ -73,8 +76,11 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function, marked so that ``ATOMIC_REQUESTS`` leaves it alone on every database."""
-        view = super().as_view(**initkwargs)
+        """Return the view function, marked so that ``ATOMIC_REQUESTS`` leaves it alone on every database.
+
+        Its form fields, which are all secrets, are kept out of error reports.
+        """
+        view = sensitive_post_parameters()(super().as_view(**initkwargs))
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
@@ -95,6 +101,7 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
         response["Cache-Control"] = "no-store"
         return response
 
+    @method_decorator(sensitive_variables("serializer", "validated"))
     def read(self, request: Request) -> dict[str, Any]:
         """Return the validated body.
 
@@ -140,6 +147,7 @@ class TokenView(TokenPairView):
         self._throttles = super().get_throttles()
         return self._throttles
 
+    @method_decorator(sensitive_variables("user", "pair"))
     def post(self, request: Request) -> Response:
         """Authenticate, start a session, and send Django's ``user_logged_in``."""
         failed = False
@@ -153,12 +161,16 @@ class TokenView(TokenPairView):
         except (InvalidTokenError, AuthenticationFailed):
             failed = True  # a subclass may refuse for a reason of its own
             raise
+        except ValidationError as error:
+            failed = not _is_incomplete(error)  # a serializer of a project's may judge, too
+            raise
         finally:
             if not failed:
                 for throttle in self._throttles:
                     if isinstance(throttle, CountingThrottle):
                         throttle.release()
 
+    @method_decorator(sensitive_variables("credentials"))
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user of the credentials, by the project's authentication backends, or ``None``."""
         user = authenticate(request=request._request, **credentials)
@@ -171,6 +183,7 @@ class TokenRefreshView(TokenPairView):
     serializer_class = serializers.RefreshSerializer
     throttle_classes = (RefreshThrottle,)
 
+    @method_decorator(sensitive_variables("pair"))
     def post(self, request: Request) -> Response:
         """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
         pair = sessions.refresh(self.read(request)["refresh"], request=request._request)
@@ -182,6 +195,7 @@ class TokenVerifyView(JWTAuthView):
 
     serializer_class = serializers.VerifySerializer
 
+    @method_decorator(sensitive_variables("raw"))
     def post(self, request: Request) -> Response:
         """Answer ``{}``, or 401 with the reason."""
         raw = self.read(request)["token"]
@@ -283,6 +297,14 @@ class SessionDetailView(AuthenticatedView):
             raise Http404
         sessions.revoke(pk, reason=RevokedReason.USER)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _is_incomplete(error: ValidationError) -> bool:
+    """Tell whether all that is wrong with a body is that something is missing: nothing was tried then."""
+    codes: Any = error.get_codes()
+    return isinstance(codes, dict) and all(
+        isinstance(names, list) and set(map(str, names)) <= {"required", "null", "blank"} for names in codes.values()
+    )
 
 
 def _send_logged_out(request: Request, user: Any) -> None:

@@ -11,7 +11,7 @@ from django_jwtauth.models import RefreshToken
 def _clean_process_state():
     """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
     cache.clear()
-    revocation.forget()
+    revocation._list._renew()
     conf._load.cache_clear()
 
 

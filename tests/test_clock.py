@@ -13,8 +13,9 @@ import pytest
 from django.db import NotSupportedError, connection
 
 from django_jwtauth import sessions
+from django_jwtauth.database import DatabaseNow, database_now, epoch
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.models import DatabaseNow, RefreshToken, database_now, epoch
+from django_jwtauth.models import RefreshToken
 
 HOUR = datetime.timedelta(hours=1)
 ROOT = pathlib.Path(__file__).parent.parent
@@ -126,7 +127,8 @@ def test_projects_without_time_zones_work():
         from rest_framework.test import APIClient
         from django_jwtauth import revocation, sessions
         from django_jwtauth.errors import InvalidTokenError
-        from django_jwtauth.models import RefreshToken, database_now, epoch
+        from django_jwtauth.database import database_now, epoch
+        from django_jwtauth.models import RefreshToken
 
         setup_test_environment()
         databases = setup_databases(0, False)

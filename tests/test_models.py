@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.models.deletion import Collector
 
 from django_jwtauth import revocation, sessions
-from django_jwtauth.models import BlacklistedToken, RefreshToken, database_now
+from django_jwtauth.database import database_now
+from django_jwtauth.models import BlacklistedToken, RefreshToken
 
 DAY = datetime.timedelta(days=1)
 SECOND = datetime.timedelta(seconds=1)

@@ -11,8 +11,9 @@ from django.db.models import signals
 from django.utils.connection import ConnectionDoesNotExist
 
 from django_jwtauth import revocation, sessions
+from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.models import RefreshToken, database_now
+from django_jwtauth.models import RefreshToken
 
 from .conftest import bearer
 
@@ -202,7 +203,7 @@ def test_every_read_goes_to_the_writer(user, client, settings):
     assert sessions.refresh(one.refresh).refresh == renewed.refresh
     assert sessions.find(one.refresh) == sessions.verify_refresh(renewed.refresh) == one.session
     sessions.blacklist(renewed.access)
-    revocation.forget()
+    revocation._list._renew()
     assert client.get("/stateless/", **bearer(renewed.access)).json()["reason"] == "revoked"
 
     user.set_password("changed")
@@ -227,3 +228,24 @@ def test_every_read_goes_to_the_writer(user, client, settings):
         living = sessions.start(user)
         end(living)
         assert writer.get(pk=living.session.pk).revoked_at is not None
+
+
+def test_a_user_of_another_database_with_the_same_key_is_none_of_ours(user, pair):
+    user.set_password("another one")
+    user.is_active = False
+    signals.post_save.send(type(user), instance=user, created=False, raw=False, using="elsewhere", update_fields=None)
+    assert is_live(pair)
+
+
+def test_making_a_password_unusable_is_no_hash_upgrade(user, settings, pair):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS]
+    user.set_password("x")
+    user._password = None  # as check_password() leaves the object if the save of its upgrade is rolled back
+    user.set_unusable_password()
+    user._password = None
+    user.save(update_fields=["password"])
+    assert not is_live(pair)
+
+
+def is_live(pair):
+    return RefreshToken.objects.filter(pk=pair.session.pk, revoked_at__isnull=True).exists()

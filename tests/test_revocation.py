@@ -17,9 +17,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import OperationalError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from django_jwtauth import conf, revocation, sessions
-from django_jwtauth.models import BlacklistedToken, RefreshToken, database_now
+from django_jwtauth.database import database_now
+from django_jwtauth.errors import InvalidTokenError
+from django_jwtauth.models import BlacklistedToken, RefreshToken
+from django_jwtauth.revocation import RevocationList, Snapshot
 
 from .conftest import bearer
 
@@ -481,3 +485,42 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reading_under_way_cannot_bring_back_what_was_dropped(monkeypatch):
+    """A session is kept while another thread reads the list that still has it."""
+    revocations = RevocationList()
+    entered, go = threading.Event(), threading.Event()
+    readings = [{"kept": timezone.now()}, {}]
+
+    def slow(since):
+        entered.set()
+        assert go.wait(5)
+        return readings.pop(0)
+
+    monkeypatch.setattr(revocation, "_revoked_since", slow)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(revocations.entries()))
+    thread.start()
+    assert entered.wait(5)
+    revocations.reread()
+    go.set()
+    thread.join()
+    assert [list(entries) for entries in answers] == [["kept"]]
+    assert list(revocations.entries()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_kept_in_a_transaction_is_off_the_list_when_it_commits(user, pair):
+    token = conf.get_config().verifier.verify(pair.access)
+    user.set_password("another one")
+    user.save()
+    with transaction.atomic():
+        sessions.keep(pair.session, user)
+        # Another thread would read the list here, and find the session as it was committed.
+        revocation._list._snapshot = Snapshot(
+            started=time.monotonic(), full_at=time.monotonic(), entries={token.sid: timezone.now()}
+        )
+        with pytest.raises(InvalidTokenError):
+            revocation.check(token)
+    revocation.check(token)

@@ -2,15 +2,20 @@
 
 import datetime
 import logging
+import re
+import sys
 import uuid
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
+from django.views.debug import ExceptionReporter
 
 from django_jwtauth import conf, jws, sessions, signals, tokens
+from django_jwtauth.authentication import JWTAuthentication
+from django_jwtauth.database import database_now
 from django_jwtauth.errors import ClaimsHookError, InvalidTokenError, RefreshConflictError
-from django_jwtauth.models import RefreshToken, RevokedReason, database_now
+from django_jwtauth.models import RefreshToken, RevokedReason
 
 from .conftest import bearer
 
@@ -940,3 +945,52 @@ def test_a_hook_that_fails_leaves_nothing_half_done(pair, between):
         sessions.refresh(pair.refresh)
     assert row(pair.session) == before
     assert sessions.refresh(pair.refresh).session.generation == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"scope": "a\nb"}, {"acr": "\x00"}, {"amr": ["pwd", ""]}, {"amr": ["p\twd"]}],
+    ids=["scope", "acr", "empty amr", "amr"],
+)
+def test_what_no_token_may_carry_is_refused_at_the_start(user, arguments):
+    with pytest.raises(ValueError, match="amr, acr and scope"):
+        sessions.start(user, **arguments)
+    assert not RefreshToken.objects.exists()
+
+
+def test_revoking_a_session_that_was_purged_does_nothing(pair):
+    RefreshToken.objects.all().delete()
+    assert sessions.revoke(pair.session) == 0
+
+
+@pytest.mark.django_db
+def test_neither_password_nor_token_stands_in_an_error_report(user, pair, settings, rf):
+    settings.JWTAUTH = {"CLAIMS_HOOKS": ["tests.test_sessions.failing_hook"], "REFRESH_GRACE_PERIOD": DAY}
+    request = rf.post("/")
+    settings.DEBUG = False
+    for raw, function in ((pair.refresh, sessions.refresh), (pair.access, BlockedAuthentication().authenticate_token)):
+        try:
+            function(raw)
+        except Exception:
+            report = ExceptionReporter(request, *sys.exc_info()).get_traceback_html()
+            frames = report.split('<li class="frame')
+            ours = [frame for frame in frames if re.search(r'class="fname">[^<]*/django_jwtauth/', frame)]
+            assert ours
+            assert not [frame for frame in ours if raw in frame]
+        else:
+            raise AssertionError("It was to fail.")
+
+
+def failing_hook(user, *, request, session):
+    raise LookupError
+
+
+class BlockedAuthentication(JWTAuthentication):
+    """The database fails in the middle of an authentication."""
+
+    def authenticate_token(self, raw):
+        def fail(*arguments):
+            raise OperationalError
+
+        with connection.execute_wrapper(fail):
+            return super().authenticate_token(raw)

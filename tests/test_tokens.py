@@ -8,9 +8,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_jwtauth import conf, jws, sessions, tokens
+from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import b64url_decode
-from django_jwtauth.models import RefreshToken, database_now
+from django_jwtauth.models import RefreshToken
 
 SECOND = datetime.timedelta(seconds=1)
 

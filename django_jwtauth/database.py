@@ -1,0 +1,132 @@
+"""What our rules ask of a database: its clock, and single statements that get through beside others."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import NotSupportedError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BigIntegerField
+from django.db.models.expressions import Func
+from django.db.models.sql.compiler import SQLCompiler
+from django.utils import timezone
+
+# The clock in microseconds since 1970, whatever the time zones of server, connection and project.
+# (Django's Now() gives MySQL's local time as if it were UTC.)
+_CLOCKS = {
+    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP()) * 1000000 AS BIGINT)",
+    "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+}
+SUPPORTED_VENDORS = tuple(_CLOCKS)
+
+_POSTGRESQL_CONTENTION = {"40001", "40P01"}  # SQLSTATE: serialization failure, deadlock
+_MYSQL_CONTENTION = {1020, 1205, 1213}  # record changed since last read, lock wait timeout, deadlock
+_SQLITE_CONTENTION = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_MAX_TRIES = 20
+_MAX_SECONDS = 10.0
+
+
+def database_now(using: str) -> datetime:
+    """Ask the database what time it is: the one clock that all application servers share.
+
+    Raises:
+        NotSupportedError: on a database other than SQLite, PostgreSQL, MariaDB and MySQL.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {_clock_sql(connections[using])}")
+        return _from_microseconds(cursor.fetchone()[0])
+
+
+class DatabaseNow(Func):
+    """The same clock as :func:`database_now`, read by a query along with its rows."""
+
+    output_field = BigIntegerField()
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Return the expression for the database at hand."""
+        return _clock_sql(connection), ()
+
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+        """Return what makes a datetime of the number."""
+        return [lambda value, expression, connection: _from_microseconds(value)]
+
+
+def epoch(moment: datetime) -> float:
+    """Return a datetime of ours as seconds since 1970, also where the project has ``USE_TZ = False``."""
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return moment.timestamp()
+
+
+def write(statement: Callable[[], int], *, using: str) -> int:
+    """Run one UPDATE, or one short transaction, until it gets through.
+
+    Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has changed meanwhile, even for
+    a statement by itself. Each refusal means that another one got through, so there are few.
+
+    Args:
+        statement: What to run; it is run again after contention, but never inside a transaction of the caller's.
+        using: The database.
+
+    Raises:
+        OperationalError: for anything but contention, or after too much of it.
+    """
+    deadline = time.monotonic() + _MAX_SECONDS
+    if not transaction.get_connection(using).in_atomic_block:
+        for _ in range(_MAX_TRIES - 1):
+            try:
+                return statement()
+            except OperationalError as error:
+                if not is_contention(error) or time.monotonic() > deadline:
+                    raise
+    return statement()
+
+
+def is_contention(error: OperationalError) -> bool:
+    """Tell whether a statement failed only because another connection was in its way."""
+    cause = error.__cause__
+    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
+    return (
+        sqlstate in _POSTGRESQL_CONTENTION
+        or getattr(cause, "sqlite_errorname", "").startswith(_SQLITE_CONTENTION)
+        or (bool(error.args) and error.args[0] in _MYSQL_CONTENTION)
+    )
+
+
+def refuse_transaction(using: str, what: str) -> None:
+    """Refuse to go on inside a transaction, as ``atomic(durable=True)`` does; ``TestCase``'s own does not count.
+
+    Args:
+        using: The database.
+        what: Who refuses, for the message.
+
+    Raises:
+        RuntimeError: inside a transaction, or without autocommit.
+    """
+    connection = transaction.get_connection(using)
+    blocks: list[Any] = getattr(connection, "atomic_blocks", [])
+    if connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False)):
+        raise RuntimeError(
+            f"{what} was called inside a transaction, where it cannot decide a race. If ATOMIC_REQUESTS is on, the "
+            "view lost its mark: decorate it with functools.wraps, or with transaction.non_atomic_requests."
+        )
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        raise RuntimeError(f"{what} needs autocommit: without it, each statement would begin a transaction.")
+
+
+def _clock_sql(connection: BaseDatabaseWrapper) -> str:
+    try:
+        return _CLOCKS[connection.vendor]
+    except KeyError:
+        raise NotSupportedError(f"django_jwtauth does not know the clock of {connection.vendor}.") from None
+
+
+def _from_microseconds(value: int) -> datetime:
+    now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
+    # Not the current time zone, which a request may have activated: rows are compared across requests.
+    return now if settings.USE_TZ else timezone.make_naive(now, timezone.get_default_timezone())

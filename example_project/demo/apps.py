@@ -1,0 +1,9 @@
+"""The app: no models, only the command ``demo``."""
+
+from django.apps import AppConfig
+
+
+class DemoConfig(AppConfig):
+    """``manage.py demo``."""
+
+    name = "example_project.demo"

@@ -1,0 +1,205 @@
+"""The story of ``manage.py demo --check``. Each step is a method; its first line is what it proves."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from example_project.demo.accounts import ADA, ADMIN, Account
+from example_project.demo.client import Answer, Client, Page, StepError
+
+LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Safari/604.1"
+NEW_PASSWORD = "engine-of-differences"  # noqa: S105  # of a user in a database that is thrown away
+
+AUTH = "/api/auth/"
+ORDERS = "/api/orders/"
+WHOAMI = "/api/whoami/"
+
+Tokens = dict[str, Any]
+
+
+class Story:
+    """Ada with two devices, a thief, and an administrator."""
+
+    def __init__(self, port: int, *, grace_seconds: float) -> None:
+        self.grace_seconds = grace_seconds
+        self.laptop = Client(port, LAPTOP)
+        self.phone = Client(port, PHONE)
+        self.thief = Client(port, "curl/8.14.1")
+        self.browser = Client(port, LAPTOP)  # the administrator's
+        self.tokens: Tokens = {}
+        self.superseded: Tokens = {}
+        self.index: Page | None = None
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """Return what each step proves, and how."""
+        order = (
+            self.sign_in,
+            self.refresh_inside_the_grace_period,
+            self.wrong_password,
+            self.orders,
+            self.orders_are_private,
+            self.stateless,
+            self.rotation,
+            self.two_tabs,
+            self.theft,
+            self.dead_for_the_owner,
+            self.admin_revokes,
+            self.two_devices,
+            self.logout_everywhere,
+            self.password_change,
+        )
+        return [((step.__doc__ or "").strip(), step) for step in order]
+
+    def sign_in(self) -> None:
+        """Ada signs in, and gets an access and a refresh token that no cache may keep."""
+        answer = self._post(self.laptop, "token/", username=ADA.username, password=ADA.password)
+        self.tokens = answer.expect(200, token_type="Bearer")  # noqa: S106
+        _same("Cache-Control", answer.headers["Cache-Control"], "no-store")
+
+    def refresh_inside_the_grace_period(self) -> None:
+        """Refreshed within REFRESH_GRACE_PERIOD, the same refresh token comes back, with a new access token."""
+        again = self._refresh(self.laptop, self.tokens).expect(200)
+        _same("the refresh token", again["refresh"], self.tokens["refresh"])
+        _differs("the access token", again["access"], self.tokens["access"])
+
+    def wrong_password(self) -> None:
+        """A wrong password is refused."""
+        answer = self._post(self.laptop, "token/", username=ADA.username, password="wrong")  # noqa: S106
+        answer.expect(401, code="no_active_account", reason="credentials")
+
+    def orders(self) -> None:
+        """The orders API takes the access token, and answers nobody without one."""
+        token = self.tokens["access"]
+        self.laptop.send("POST", ORDERS, token=token, data={"item": "Tea", "quantity": 2}).expect(201, item="Tea")
+        page = self.laptop.send("GET", ORDERS, token=token).expect(200, count=1)
+        _same("the order", (page["results"][0]["item"], page["results"][0]["quantity"]), ("Tea", 2))
+        anonymous = self.laptop.send("GET", ORDERS)
+        anonymous.expect(401)
+        _same("WWW-Authenticate", anonymous.headers["WWW-Authenticate"], 'Bearer realm="api"')
+
+    def orders_are_private(self) -> None:
+        """Another user does not see Ada's order."""
+        other = self._sign_in(Client(self.laptop.port, LAPTOP), ADMIN)
+        self.laptop.send("GET", ORDERS, token=other["access"]).expect(200, count=0)
+
+    def stateless(self) -> None:
+        """The stateless view answers from the token alone, which carries a claim of the project's own."""
+        self.laptop.send("GET", WHOAMI, token=self.tokens["access"]).expect(200, scopes=[], groups=list(ADA.groups))
+
+    def rotation(self) -> None:
+        """Refreshed after the grace period, the refresh token is replaced."""
+        self._wait()
+        self.superseded, self.tokens = self.tokens, self._refresh(self.laptop, self.tokens).expect(200)
+        _differs("the refresh token", self.tokens["refresh"], self.superseded["refresh"])
+
+    def two_tabs(self) -> None:
+        """Two tabs that refresh at once both get the same new token, and the session lives on."""
+        self._wait()
+        together = threading.Barrier(2, timeout=10)
+
+        def tab() -> Tokens:
+            together.wait()
+            return self._refresh(self.laptop, self.tokens).expect(200)
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = (future.result() for future in [pool.submit(tab), pool.submit(tab)])
+        _same("the second tab's refresh token", second["refresh"], first["refresh"])
+        _differs("the new refresh token", first["refresh"], self.tokens["refresh"])
+        self.superseded, self.tokens = self.tokens, first
+        self._accepted(self.laptop, self.tokens)
+
+    def theft(self) -> None:
+        """A stolen refresh token that was replaced before is detected when the thief uses it."""
+        self._wait()
+        self._refresh(self.thief, self.superseded).expect(401, code="token_not_valid", reason="reused")
+
+    def dead_for_the_owner(self) -> None:
+        """That has ended the session: for thief and owner, refresh and access tokens, stateless views too."""
+        self._refresh(self.thief, self.superseded).expect(401, reason="revoked")
+        self._refresh(self.laptop, self.tokens).expect(401, reason="revoked")
+        self._refused(self.laptop, self.tokens)
+
+    def admin_revokes(self) -> None:
+        """The administrator finds the session in the admin and revokes it: its access token is refused at once."""
+        self.tokens = self._sign_in(self.laptop)
+        self._accepted(self.laptop, self.tokens)
+        login = self.browser.open("/admin/")
+        self.index = self.browser.press(login, "Log in", username=ADMIN.username, password=ADMIN.password)
+        sessions = self.browser.open(self.index.link("/refreshtoken/"))
+        session = self.browser.open(sessions.link(self._session_id()))
+        revoked = self.browser.press(session, "Revoke this session")
+        self._refused(self.laptop, self.tokens)
+        _contains("the admin", revoked.text, "1 session was revoked.")
+
+    def two_devices(self) -> None:
+        """Ada signs in on two devices, and sees both in the list of her sessions."""
+        self.tokens = self._sign_in(self.laptop)
+        self.superseded = self._sign_in(self.phone)
+        page = self.laptop.send("GET", f"{AUTH}sessions/", token=self.tokens["access"]).expect(200, count=2)
+        seen = [(session["device"], session["current"]) for session in page["results"]]
+        _same("the list of sessions", seen, [("Safari on iPhone", False), ("Firefox on Linux", True)])
+
+    def logout_everywhere(self) -> None:
+        """Signed out everywhere, both devices are refused at once."""
+        self.laptop.send("POST", f"{AUTH}logout/all/", token=self.tokens["access"]).expect(200, revoked=2)
+        self._refused(self.laptop, self.tokens)
+        self._refused(self.phone, self.superseded)
+
+    def password_change(self) -> None:
+        """The administrator sets another password: Ada's session ends, and only the new password signs in."""
+        self.tokens = self._sign_in(self.laptop)
+        self._accepted(self.laptop, self.tokens)
+        if self.index is None:
+            raise StepError("Nobody is signed in to the admin.")
+        users = self.browser.open(self.index.link("/auth/user/"))
+        subject = self.laptop.send("GET", WHOAMI, token=self.tokens["access"]).expect(200)["subject"]
+        user = self.browser.open(users.link(f"/auth/user/{subject}/change/"))
+        form = self.browser.open(user.link("/password/"))
+        self.browser.press(form, "Change password", password1=NEW_PASSWORD, password2=NEW_PASSWORD)
+        self._refused(self.laptop, self.tokens)
+        self._post(self.laptop, "token/", username=ADA.username, password=ADA.password).expect(401)
+        self._post(self.laptop, "token/", username=ADA.username, password=NEW_PASSWORD).expect(200)
+
+    def _post(self, client: Client, path: str, **data: str) -> Answer:
+        return client.send("POST", f"{AUTH}{path}", data=data)
+
+    def _sign_in(self, client: Client, account: Account = ADA) -> Tokens:
+        tokens: Tokens = self._post(client, "token/", username=account.username, password=account.password).expect(200)
+        return tokens
+
+    def _refresh(self, client: Client, tokens: Tokens) -> Answer:
+        return self._post(client, "token/refresh/", refresh=tokens["refresh"])
+
+    def _wait(self) -> None:
+        """Let the grace period pass."""
+        time.sleep(self.grace_seconds + 0.1)
+
+    def _session_id(self) -> str:
+        page = self.laptop.send("GET", f"{AUTH}sessions/", token=self.tokens["access"]).expect(200)
+        return str(next(session["id"] for session in page["results"] if session["current"]))
+
+    def _accepted(self, client: Client, tokens: Tokens) -> None:
+        for path in (ORDERS, WHOAMI):
+            client.send("GET", path, token=tokens["access"]).expect(200)
+
+    def _refused(self, client: Client, tokens: Tokens) -> None:
+        for path in (ORDERS, WHOAMI):
+            client.send("GET", path, token=tokens["access"]).expect(401, reason="revoked")
+
+
+def _same(what: str, got: object, expected: object) -> None:
+    if got != expected:
+        raise StepError(f"{what}: {got!r}, not {expected!r}.")
+
+
+def _differs(what: str, got: object, other: object) -> None:
+    if got == other:
+        raise StepError(f"{what} is still the same.")
+
+
+def _contains(what: str, text: str, part: str) -> None:
+    if part not in text:
+        raise StepError(f"{what} does not say {part!r}.")

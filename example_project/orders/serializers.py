@@ -1,0 +1,13 @@
+"""Orders as JSON."""
+
+from rest_framework import serializers
+
+from example_project.orders.models import Order
+
+
+class OrderSerializer(serializers.ModelSerializer):
+    """An order, without its owner: that is always who asks."""
+
+    class Meta:
+        model = Order
+        fields = ("id", "item", "quantity", "created_at")

@@ -1,0 +1,7 @@
+"""``/api/orders/``"""
+
+from django.urls import path
+
+from example_project.orders import views
+
+urlpatterns = [path("", views.OrderListView.as_view(), name="order-list")]

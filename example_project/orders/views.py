@@ -1,0 +1,49 @@
+"""The API: one view for each of the two ways to authenticate."""
+
+from django.db.models import QuerySet
+from rest_framework.generics import ListCreateAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from django_jwtauth.authentication import StatelessJWTAuthentication
+from example_project.orders.models import Order
+from example_project.orders.serializers import OrderSerializer
+
+
+class OrderListView(ListCreateAPIView):
+    """The orders of who is signed in.
+
+    Authenticates as the settings say, by JWTAuthentication: it loads the user, and a session that ends is refused at
+    the next request.
+    """
+
+    serializer_class = OrderSerializer
+
+    def get_queryset(self) -> QuerySet[Order]:
+        """Return the user's own orders."""
+        return Order.objects.filter(owner=self.request.user)
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        """Make the order the user's own."""
+        serializer.save(owner=self.request.user)
+
+
+class WhoAmIView(APIView):
+    """What the access token says.
+
+    No user is loaded. A session that ends is refused within REVOCATION_POLL_INTERVAL.
+    """
+
+    authentication_classes = [StatelessJWTAuthentication]
+
+    def get(self, request: Request) -> Response:
+        """Answer from the token alone."""
+        return Response(
+            {
+                "subject": request.auth.subject,
+                "scopes": sorted(request.auth.scopes),
+                "groups": request.auth.claims["groups"],  # from example_project.claims
+            }
+        )

@@ -1,0 +1,153 @@
+"""Settings of the example: a small orders API, signed in to with django_jwtauth. Copy what you need.
+
+These environment variables are understood:
+
+``DJANGO_DEBUG``
+    ``0`` switches debugging off. It is on by default, since this is a demo.
+``DJANGO_SECRET_KEY``
+    The secret key; required once debugging is off.
+``DEMO_DATABASE``, ``DEMO_REFRESH_GRACE_PERIOD``, ``DEMO_REVOCATION_POLL_INTERVAL``
+    Another database file and shorter times (in seconds), for ``manage.py demo --check``.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in ("1", "true", "yes", "on")
+
+# All keys of django_jwtauth are derived from this one, unless JWTAUTH["SIGNING_KEYS"] says otherwise: who knows it can
+# sign in as anybody. So the key that everybody can read here is good for nothing but the demo.
+_DEMO_SECRET_KEY = "django-insecure-demo-only-0a5c7Qm2xVtR9uZ4wYb8nKf1jLh3sDpE6gTq"  # noqa: S105
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", _DEMO_SECRET_KEY)
+if SECRET_KEY == _DEMO_SECRET_KEY and not DEBUG:
+    raise ImproperlyConfigured("Without DEBUG, set DJANGO_SECRET_KEY to a secret of your own.")
+
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+
+# Cookies of the admin travel over https only, except in the demo.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
+
+
+# Apps
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_jwtauth",
+    "example_project.orders",
+    "example_project.demo",  # the command "manage.py demo"; leave it out of a project of yours
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+STATIC_URL = "static/"
+
+
+# Authentication
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        # First, because the first class decides what a refusal looks like: a 401 that says "Bearer".
+        "django_jwtauth.authentication.JWTAuthentication",
+        # Lets somebody who is signed in to the admin browse the API.
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 20,
+}
+
+JWTAUTH = {
+    "ISSUER": "example-project",
+    "CLAIMS_HOOKS": ["example_project.claims.add_groups"],
+    # Both are the defaults, unless the environment says otherwise.
+    "REFRESH_GRACE_PERIOD": timedelta(seconds=float(os.environ.get("DEMO_REFRESH_GRACE_PERIOD", "30"))),
+    "REVOCATION_POLL_INTERVAL": timedelta(seconds=float(os.environ.get("DEMO_REVOCATION_POLL_INTERVAL", "2"))),
+}
+
+
+# Storage: everything the demo writes is named demo.sqlite3…, and ignored by git.
+
+DEMO_DATABASE = Path(os.environ.get("DEMO_DATABASE", BASE_DIR / "example_project" / "demo.sqlite3"))
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DEMO_DATABASE,
+        "OPTIONS": {
+            # Readers and the one writer do not wait for each other. SQLite's "synchronous" stays at FULL, as it is
+            # by default: with NORMAL a power failure could undo the latest revocations.
+            "init_command": "PRAGMA journal_mode=WAL",
+            # A transaction takes the write lock when it begins, and waits for it; one that asks for it later fails
+            # with "database is locked" if another connection has written meanwhile.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,  # seconds to wait for that lock
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The throttles of sign-in and refresh count in this cache, so all processes must share it. Files are shared and need
+# no server. They do not count atomically, though, nor does Django's DatabaseCache: requests at the very same moment
+# may slip by a limit. In production use Redis or Valkey (django.core.cache.backends.redis.RedisCache).
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": f"{DEMO_DATABASE}-cache",
+        "TIMEOUT": 3600,  # each count renews it, so it must be as long as the longest throttle window
+    }
+}
+
+
+# Shows sign-outs, revocations and stolen refresh tokens where the server runs.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"django_jwtauth": {"handlers": ["console"], "level": "INFO"}},
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"

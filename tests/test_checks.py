@@ -1,0 +1,157 @@
+"""The system checks: each is provoked once, and none finds anything in sound settings."""
+
+import datetime
+
+import pytest
+from django.core import checks as django_checks
+from django.db import connections
+from django.test import override_settings
+
+from django_jwtauth import checks
+from django_jwtauth.authentication import JWTAuthentication
+from django_jwtauth.keys import Key
+
+OURS = "django_jwtauth.authentication.JWTAuthentication"
+SESSION = "rest_framework.authentication.SessionAuthentication"
+SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"}}
+HOOKS = "tests.test_checks."
+
+
+def good_hook(user, *, request, session):
+    return {}
+
+
+def hook_without_session(user, *, request):
+    return {}
+
+
+async def async_hook(user, *, request, session):
+    return {}
+
+
+not_callable = {}
+
+
+class OwnAuthentication(JWTAuthentication):
+    """A project's subclass of ours."""
+
+
+class UsersElsewhere:
+    def db_for_write(self, model, **hints):
+        return "users" if model._meta.label == "auth.User" else None
+
+
+def jwtauth(**given):
+    return {"JWTAUTH": given}
+
+
+def asymmetric(**given):
+    return jwtauth(SIGNING_KEYS=[{"alg": "ES256", "pem": Key.generate("ES256").private_pem()}], **given)
+
+
+def classes(*names):
+    return {"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": names}}
+
+
+def found():
+    """Run all checks, on settings that would be sound in production but for what a test changes."""
+    return [message for check in (*checks.CHECKS, *checks.DEPLOY_CHECKS) for message in check(app_configs=None)]
+
+
+PROVOKED = [
+    ("jwtauth.E001", jwtauth(ISSUER=5)),
+    ("jwtauth.E002", jwtauth(CLAIMS_HOOKS=[HOOKS + "no_such_hook"])),
+    ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_without_session"])),
+    ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "not_callable"])),
+    ("jwtauth.E004", jwtauth(CLAIMS_HOOKS=[HOOKS + "async_hook"])),
+    ("jwtauth.E005", jwtauth(SUBJECT_FIELD="no_such_field")),
+    ("jwtauth.E006", jwtauth(SUBJECT_FIELD="email")),
+    ("jwtauth.E007", {"DATABASE_ROUTERS": ["tests.test_checks.UsersElsewhere"]}),
+    ("jwtauth.W001", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}),
+    ("jwtauth.W001", {"USE_X_FORWARDED_HOST": True}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
+    ("jwtauth.W003", jwtauth(REFRESH_GRACE_PERIOD=datetime.timedelta(0))),
+    ("jwtauth.W004", asymmetric()),
+    ("jwtauth.W005", jwtauth(REVOCATION_FAIL_OPEN=True)),
+    ("jwtauth.W006", classes(SESSION, OURS)),
+    ("jwtauth.W006", classes("rest_framework.authentication.BasicAuthentication", OwnAuthentication)),
+]
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize(("id", "changes"), PROVOKED, ids=[id for id, _ in PROVOKED])
+def test_each_check_finds_its_own_and_names_the_way_out(id, changes):
+    with override_settings(**changes):
+        (message,) = found()
+    assert message.id == id
+    assert message.msg
+    assert message.hint
+    assert message.level == (django_checks.ERROR if id.startswith("jwtauth.E") else django_checks.WARNING)
+
+
+@override_settings(CACHES=SHARED_CACHE)
+def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
+    monkeypatch.setattr(connections["default"], "vendor", "oracle")
+    (message,) = found()
+    assert message.id == "jwtauth.E008"
+    assert message.hint
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        asymmetric(ISSUER="https://auth.example.com"),
+        jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
+        {"USE_X_FORWARDED_HOST": True, **jwtauth(NUM_PROXIES=1)},
+        classes(OURS, SESSION),
+        classes(OwnAuthentication, SESSION),
+        classes(SESSION),
+        classes("no.such.Class", OURS),
+        {"REST_FRAMEWORK": {}},
+        {
+            "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
+            **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
+        },
+    ],
+    ids=["defaults", "https", "hook", "proxies", "ours-first", "own-first", "no-ours", "unknown", "no-drf", "no-rates"],
+)
+def test_sound_settings_give_no_message(changes):
+    with override_settings(**changes):
+        assert found() == []
+
+
+@override_settings(CACHES=SHARED_CACHE)
+def test_settings_that_cannot_be_read_are_reported_once_and_by_no_other_check():
+    with override_settings(**jwtauth(ISSUER=1, NONSENSE=2), USE_X_FORWARDED_HOST=True):
+        messages = found()
+    assert [message.id for message in messages] == ["jwtauth.E001", "jwtauth.E001"]
+    assert "ISSUER" in messages[0].msg
+    assert "NONSENSE" in messages[1].msg
+
+
+def test_each_id_belongs_to_one_kind_of_finding():
+    provoked = {}
+    for id, changes in PROVOKED:
+        with override_settings(**{"CACHES": SHARED_CACHE, **changes}):
+            provoked.setdefault(id, set()).add(found()[0].hint)
+    assert all(len(hints) == 1 for hints in provoked.values())
+    assert len(set().union(*provoked.values())) == len(provoked)
+
+
+@pytest.mark.django_db
+def test_manage_py_check_runs_them():
+    with override_settings(**jwtauth(REVOCATION_FAIL_OPEN=True, NONSENSE=1)):
+        assert "jwtauth.E001" in {message.id for message in django_checks.run_checks()}
+    with override_settings(**jwtauth(REVOCATION_FAIL_OPEN=True)):
+        usual = {message.id for message in django_checks.run_checks()}
+        deploy = {message.id for message in django_checks.run_checks(include_deployment_checks=True)}
+    assert not any(id.startswith("jwtauth") for id in usual)
+    assert "jwtauth.W005" in deploy
+
+
+@pytest.mark.django_db
+def test_the_settings_of_the_tests_are_sound():
+    assert django_checks.run_checks() == []

@@ -1,0 +1,116 @@
+"""What a request says about its client."""
+
+import ipaddress
+
+import pytest
+from django.test import RequestFactory
+
+from django_jwtauth import client
+
+CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "num_proxies", "address"),
+    [
+        ("203.0.113.7", None, 0, "203.0.113.7"),
+        ("203.0.113.7", "198.51.100.1", 0, "203.0.113.7"),
+        ("10.0.0.1", "198.51.100.1", 1, "198.51.100.1"),
+        ("10.0.0.1", "6.6.6.6, 198.51.100.1", 1, "198.51.100.1"),
+        ("10.0.0.1", "6.6.6.6,198.51.100.1,192.0.2.1", 2, "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1", 3, "198.51.100.1"),
+        ("10.0.0.1", None, 1, "10.0.0.1"),
+        ("10.0.0.1", "unknown", 1, None),
+        ("10.0.0.1", "198.51.100.1,", 1, None),
+        ("", None, 0, None),
+        (None, None, 0, None),
+        ("unix:", None, 0, None),
+        ("2001:db8::1", None, 0, "2001:db8::1"),
+        ("::ffff:203.0.113.7", None, 0, "203.0.113.7"),
+        ("fe80::1%eth0", None, 0, "fe80::1"),
+        ("10.0.0.1", " 2001:DB8::1 ", 1, "2001:db8::1"),
+    ],
+)
+def test_the_address_of_the_client(peer, forwarded, num_proxies, address):
+    request = RequestFactory().get("/", REMOTE_ADDR=peer)
+    if forwarded is not None:
+        request.META["HTTP_X_FORWARDED_FOR"] = forwarded
+    found = client.client_address(request, num_proxies=num_proxies)
+    assert found == (address and ipaddress.ip_address(address))
+
+
+def test_without_a_request_nothing_is_known():
+    assert client.client_address(None, num_proxies=0) is None
+    assert client.user_agent(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [
+        ("127.0.0.1", True),
+        ("10.255.0.1", True),
+        ("172.16.0.1", True),
+        ("172.32.0.1", False),
+        ("192.168.1.1", True),
+        ("100.64.0.1", True),
+        ("169.254.1.1", True),
+        ("203.0.113.7", False),
+        ("8.8.8.8", False),
+        ("::1", True),
+        ("fd12::1", True),
+        ("fe80::1", True),
+        ("2001:db8::1", False),
+    ],
+)
+def test_private_addresses_are_those_of_local_networks(address, private):
+    assert client.is_private(ipaddress.ip_address(address)) is private
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+        ("a\x00b\x1b[31mc\r\nd\u202e", "a b [31mc  d "),
+        ("x" * 600, "x" * 512),
+        ("\x00" * 600, " " * 512),
+        ("\ud800", " "),
+    ],
+    ids=["usual", "empty", "control", "long", "long-control", "surrogate"],
+)
+def test_the_user_agent_is_cut_and_has_no_control_characters(header, kept):
+    assert client.user_agent(RequestFactory().get("/", HTTP_USER_AGENT=header)) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (CHROME.format("Windows NT 10.0; Win64; x64"), "Chrome on Windows"),
+        (CHROME.format("Macintosh; Intel Mac OS X 10_15_7"), "Chrome on macOS"),
+        (CHROME.format("Linux; Android 10; K"), "Chrome on Android"),
+        (CHROME.format("X11; CrOS x86_64 14541.0.0"), "Chrome on ChromeOS"),
+        (CHROME.format("Windows NT 10.0; Win64; x64") + " Edg/140.0.0.0", "Edge on Windows"),
+        (CHROME.format("X11; Linux x86_64") + " OPR/120.0.0.0", "Opera on Linux"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/18.0 Mobile/15E148 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        (
+            "Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "CriOS/140.0 Mobile/15E148 Safari/604.1",
+            "Chrome on iPad",
+        ),
+        ("okhttp/4.12.0", "okhttp"),
+        ("python-requests/2.32", "python-requests"),
+        ("MyShop/3.1 (Android 14)", "Android"),
+        ("Firefox/140.0", "Firefox"),
+        ("(nothing)", ""),
+        ("", ""),
+        ("<script>alert(1)</script>", ""),
+        ("x" * 512, "x" * 40),
+    ],
+)
+def test_a_device_is_summarized(text, name):
+    assert client.device_name(text) == name

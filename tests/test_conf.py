@@ -1,0 +1,394 @@
+"""The ``JWTAUTH`` setting: every key takes effect when it is overridden, and a wrong one is named."""
+
+import dataclasses
+import datetime
+import json
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connection
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from django_jwtauth import conf, revocation, sessions
+from django_jwtauth.authentication import StatelessJWTAuthentication
+from django_jwtauth.database import database_now
+from django_jwtauth.errors import InvalidTokenError
+from django_jwtauth.keys import Key, b64url_decode
+from django_jwtauth.models import RefreshToken
+
+HOUR = datetime.timedelta(hours=1)
+SECRET = "5d9f3c1a7e-this-is-a-secret-of-64-bytes-or-more-4b8d2f6a0c9e7b5d3f1a"
+
+
+def add_tenant(user, *, request, session):
+    return {"tenant": "acme"}
+
+
+# Each setting is shown at work: what can be seen of it by default, and with the value given.
+
+
+def claims(name):
+    def observe(user, rf):
+        pair = sessions.start(user)
+        return conf.get_config().verifier.verify(pair.access).claims.get(name)
+
+    return observe
+
+
+def signing_algorithm(user, rf):
+    header = sessions.start(user).access.partition(".")[0]
+    return json.loads(b64url_decode(header.encode()))["alg"]
+
+
+def access_seconds(user, rf):
+    return sessions.start(user).expires_in
+
+
+def refresh_seconds(user, rf):
+    return sessions.start(user).refresh_expires_in
+
+
+def session_seconds(user, rf):
+    session = sessions.start(user).session
+    return (session.expires_at - session.created_at).total_seconds()
+
+
+def generation_after_a_refresh_at_once(user, rf):
+    return sessions.refresh(sessions.start(user).refresh).session.generation
+
+
+def accepted_three_seconds_after_exp(user, rf):
+    verifier = conf.get_config().verifier
+    raw = sessions.start(user).access
+    try:
+        verifier.verify(raw, now=verifier.verify(raw).expires_at.timestamp() + 3)
+    except InvalidTokenError as error:
+        return error.reason
+    return "accepted"
+
+
+def sessions_after_two_sign_ins(user, rf):
+    sessions.start(user), sessions.start(user)
+    return RefreshToken.objects.live(database_now("default")).count()
+
+
+def remembered_tokens(user, rf):
+    verifier = conf.get_config().verifier
+    verifier.verify(sessions.start(user).access)
+    return len(verifier._cache._entries)
+
+
+def a_token_of_600_bytes(user, rf):
+    try:
+        sessions.start(user, scope="x" * 600)
+    except ImproperlyConfigured as error:
+        return "MAX_TOKEN_LENGTH" in str(error)
+    return "minted"
+
+
+def stateless(user, *, list_age=None, database_down=False):
+    """Authenticate with a revocation list of some age; return the answer and the number of queries."""
+    raw = sessions.start(user).access
+    revocation._list._renew()
+    if list_age:
+        revocation.check(conf.get_config().verifier.verify(raw))
+        past = {name: getattr(revocation._list._snapshot, name) - list_age for name in ("started", "full_at")}
+        revocation._list._snapshot = dataclasses.replace(revocation._list._snapshot, **past)
+
+    def fail(execute, sql, *args):
+        raise OperationalError("down")
+
+    with CaptureQueriesContext(connection) as queries:
+        try:
+            with connection.execute_wrapper(fail if database_down else lambda execute, *args: execute(*args)):
+                StatelessJWTAuthentication().authenticate_token(raw)
+        except InvalidTokenError as error:
+            return error.reason, len(queries)
+    return "accepted", len(queries)
+
+
+def list_of_ten_seconds(user, rf):
+    return stateless(user, list_age=10)
+
+
+def list_of_ten_minutes_without_database(user, rf):
+    return stateless(user, list_age=600, database_down=True)[0]
+
+
+def no_list_without_database(user, rf):
+    return stateless(user, database_down=True)[0]
+
+
+def second_failed_sign_in(user, rf):
+    client = APIClient()
+    return [client.post("/auth/token/", {"username": "ada", "password": "x"}).status_code for _ in range(2)][1]
+
+
+def address_of_a_forwarded_request(user, rf):
+    request = rf.get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": "203.0.113.7"})
+    return sessions.start(user, request=request).session.ip_address
+
+
+def purged_a_day_after_revocation(user, rf):
+    session = sessions.start(user).session
+    sessions.revoke(session)
+    RefreshToken.objects.update(revoked_at=session.revoked_at - datetime.timedelta(days=1))
+    return RefreshToken.objects.purgeable(database_now("default")).exists()
+
+
+EFFECTS = {
+    "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
+    "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
+    "CLIENT_ID": (claims("client_id"), "first-party", "shop", "shop"),
+    "ACCESS_TOKEN_LIFETIME": (access_seconds, 300, HOUR, 3600),
+    "REFRESH_TOKEN_LIFETIME": (refresh_seconds, 14 * 86400, HOUR, 3600),
+    "SESSION_LIFETIME": (session_seconds, 90 * 86400, HOUR, 3600),
+    "REFRESH_GRACE_PERIOD": (generation_after_a_refresh_at_once, 0, datetime.timedelta(0), 1),
+    "LEEWAY": (accepted_three_seconds_after_exp, "accepted", datetime.timedelta(0), "expired"),
+    "SIGNING_KEYS": (signing_algorithm, "HS256", [{"alg": "HS512", "secret": SECRET}], "HS512"),
+    "SUBJECT_FIELD": (claims("sub"), None, "username", "ada"),
+    "CLAIMS_HOOKS": (claims("tenant"), None, ["tests.test_conf.add_tenant"], "acme"),
+    "MAX_SESSIONS_PER_USER": (sessions_after_two_sign_ins, 2, 1, 1),
+    "TOKEN_CACHE_SIZE": (remembered_tokens, 1, 0, 0),
+    "MAX_TOKEN_LENGTH": (a_token_of_600_bytes, "minted", 600, True),
+    "REVOCATION_POLL_INTERVAL": (list_of_ten_seconds, ("accepted", 1), datetime.timedelta(minutes=1), ("accepted", 0)),
+    "REVOCATION_MAX_STALENESS": (list_of_ten_minutes_without_database, "stale", HOUR, "accepted"),
+    "REVOCATION_FAIL_OPEN": (no_list_without_database, "stale", True, "accepted"),
+    "THROTTLE_RATES": (second_failed_sign_in, 401, {"login": "1/min"}, 429),
+    "NUM_PROXIES": (address_of_a_forwarded_request, "10.0.0.1", 1, "203.0.113.7"),
+    "PURGE_REVOKED_AFTER": (purged_a_day_after_revocation, False, HOUR, True),
+}
+
+
+def almost(value):
+    """Seconds are counted while the clock goes on."""
+    return pytest.approx(value, abs=2) if type(value) is int and value > 60 else value
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_every_setting_takes_effect_when_it_is_overridden(user, rf, name):
+    observe, default, value, effect = EFFECTS[name]
+    default = str(user.pk) if name == "SUBJECT_FIELD" else default
+    assert observe(user, rf) == almost(default)
+    RefreshToken.objects.all().delete()
+    with override_settings(JWTAUTH={name: value}):
+        assert observe(user, rf) == almost(effect)
+    RefreshToken.objects.all().delete()
+    revocation._list._renew()
+    assert conf.get_config() is conf.get_config()
+    assert observe(user, rf) == almost(default)
+
+
+def problems_of(given):
+    with override_settings(JWTAUTH=given), pytest.raises(conf.InvalidSettingsError) as caught:
+        conf.get_config()
+    return caught.value.problems
+
+
+def test_no_setting_was_forgotten_above():
+    (problem,) = problems_of({"NONSENSE": 1})
+    known = problem.partition("it knows ")[2].rstrip(".").split(", ")
+    assert known == sorted(EFFECTS)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"ISSUER": ""}, "JWTAUTH['ISSUER']"),
+        ({"ISSUER": "a\nb"}, "JWTAUTH['ISSUER']"),
+        ({"ISSUER": None}, "JWTAUTH['ISSUER']"),
+        ({"AUDIENCE": ""}, "JWTAUTH['AUDIENCE']"),
+        ({"AUDIENCE": []}, "JWTAUTH['AUDIENCE']"),
+        ({"AUDIENCE": ["a", ""]}, "JWTAUTH['AUDIENCE']"),
+        ({"AUDIENCE": 5}, "JWTAUTH['AUDIENCE']"),
+        ({"CLIENT_ID": b"x"}, "JWTAUTH['CLIENT_ID']"),
+        ({"ACCESS_TOKEN_LIFETIME": 300}, "JWTAUTH['ACCESS_TOKEN_LIFETIME']"),
+        ({"ACCESS_TOKEN_LIFETIME": datetime.timedelta(0)}, "JWTAUTH['ACCESS_TOKEN_LIFETIME']"),
+        ({"REFRESH_TOKEN_LIFETIME": -HOUR}, "JWTAUTH['REFRESH_TOKEN_LIFETIME']"),
+        ({"SESSION_LIFETIME": None}, "JWTAUTH['SESSION_LIFETIME']"),
+        ({"REFRESH_GRACE_PERIOD": -HOUR}, "JWTAUTH['REFRESH_GRACE_PERIOD']"),
+        ({"LEEWAY": datetime.timedelta(seconds=301)}, "JWTAUTH['LEEWAY']"),
+        ({"LEEWAY": 5}, "JWTAUTH['LEEWAY']"),
+        ({"SIGNING_KEYS": []}, "JWTAUTH['SIGNING_KEYS']"),
+        ({"SIGNING_KEYS": {"alg": "HS256"}}, "JWTAUTH['SIGNING_KEYS']"),
+        ({"SIGNING_KEYS": ["x"]}, "JWTAUTH['SIGNING_KEYS'][0]"),
+        ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}, {}]}, "JWTAUTH['SIGNING_KEYS'][1]"),
+        ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}] * 2}, "JWTAUTH['SIGNING_KEYS']"),
+        ({"SUBJECT_FIELD": 1}, "JWTAUTH['SUBJECT_FIELD']"),
+        ({"CLAIMS_HOOKS": "a.b"}, "JWTAUTH['CLAIMS_HOOKS']"),
+        ({"CLAIMS_HOOKS": [len]}, "JWTAUTH['CLAIMS_HOOKS']"),
+        ({"MAX_SESSIONS_PER_USER": 0}, "JWTAUTH['MAX_SESSIONS_PER_USER']"),
+        ({"MAX_SESSIONS_PER_USER": True}, "JWTAUTH['MAX_SESSIONS_PER_USER']"),
+        ({"TOKEN_CACHE_SIZE": -1}, "JWTAUTH['TOKEN_CACHE_SIZE']"),
+        ({"TOKEN_CACHE_SIZE": None}, "JWTAUTH['TOKEN_CACHE_SIZE']"),
+        ({"MAX_TOKEN_LENGTH": 511}, "JWTAUTH['MAX_TOKEN_LENGTH']"),
+        ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(0)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
+        ({"REVOCATION_MAX_STALENESS": datetime.timedelta(seconds=3)}, "JWTAUTH['REVOCATION_MAX_STALENESS']"),
+        ({"REVOCATION_FAIL_OPEN": 1}, "JWTAUTH['REVOCATION_FAIL_OPEN']"),
+        ({"THROTTLE_RATES": None}, "JWTAUTH['THROTTLE_RATES']"),
+        ({"THROTTLE_RATES": {"logon": "1/min"}}, "JWTAUTH['THROTTLE_RATES'] has no rate 'logon'"),
+        ({"THROTTLE_RATES": {"login": "0/min"}}, "JWTAUTH['THROTTLE_RATES']['login']"),
+        ({"THROTTLE_RATES": {"login": "10/week"}}, "JWTAUTH['THROTTLE_RATES']['login']"),
+        ({"THROTTLE_RATES": {"refresh": 10}}, "JWTAUTH['THROTTLE_RATES']['refresh']"),
+        ({"NUM_PROXIES": None}, "JWTAUTH['NUM_PROXIES']"),
+        ({"NUM_PROXIES": 1.5}, "JWTAUTH['NUM_PROXIES']"),
+        ({"PURGE_REVOKED_AFTER": "30"}, "JWTAUTH['PURGE_REVOKED_AFTER']"),
+        ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'"),
+        ({1: "x"}, "JWTAUTH has no setting 1"),
+        (["ISSUER"], "JWTAUTH must be a dict, not list"),
+        (None, "JWTAUTH must be a dict, not NoneType"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
+    (problem,) = problems_of(given)
+    assert problem.startswith(named)
+
+
+def test_all_problems_are_named_at_once():
+    problems = problems_of({"ISSUER": 1, "LEEWAY": 2, "NONSENSE": 3, "THROTTLE_RATES": {"a": 1, "login": 2}})
+    assert len(problems) == 6
+    text = str(conf.InvalidSettingsError(problems))
+    assert text.splitlines() == problems
+
+
+def test_a_public_key_cannot_stand_first():
+    public = Key.generate("ES256").public_jwk()
+    (problem,) = problems_of({"SIGNING_KEYS": [public]})
+    assert problem.startswith("JWTAUTH['SIGNING_KEYS']: The first key signs")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SIGNING_KEYS": SECRET},
+        {"SIGNING_KEYS": SECRET.encode()},
+        {"SIGNING_KEYS": [SECRET]},
+        {"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET[:30]}]},
+        {"SIGNING_KEYS": [{"alg": "HS512", "secret": [SECRET]}]},
+        {"SIGNING_KEYS": [{"alg": "ES256", "pem": SECRET}]},
+        {"SIGNING_KEYS": [{"alg": "ES256", "secret": SECRET}]},
+        {"SIGNING_KEYS": [{"kty": "oct", "k": SECRET}]},
+        {"SIGNING_KEYS": [{"kty": "oct", "alg": "HS512", "k": SECRET[:30]}]},
+        {"SIGNING_KEYS": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "d": SECRET, "x": SECRET, "y": SECRET}]},
+        {"SIGNING_KEYS": {"secret": SECRET}},
+        {"NUM_PROXIES": SECRET},
+        {"LEEWAY": SECRET},
+        {"CLAIMS_HOOKS": SECRET},
+        {"AUDIENCE": {SECRET}},
+        {"THROTTLE_RATES": {"login": SECRET}},
+        {"MAX_TOKEN_LENGTH": [SECRET]},
+        {"REVOCATION_FAIL_OPEN": SECRET},
+        SECRET,
+    ],
+    ids=lambda given: str(given).replace(SECRET, "…"),
+)
+def test_no_message_gives_a_value_away_that_may_be_a_secret(given):
+    messages = " ".join(problems_of(given))
+    assert messages
+    assert SECRET[:12] not in messages
+
+
+def test_keys_are_not_shown_when_the_settings_are_printed():
+    with override_settings(JWTAUTH={"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}]}):
+        config = conf.get_config()
+        assert SECRET[:12] not in repr(config) + repr(config.signing_keys) + repr(list(config.signing_keys))
+
+
+def test_nested_settings_are_merged_over_their_defaults():
+    with override_settings(JWTAUTH={"THROTTLE_RATES": {"login": None, "refresh": "5/h"}}):
+        rates = conf.get_config().throttle_rates
+    assert rates == {
+        "login": None,
+        "login_address": conf.Rate(limit=60, seconds=60),
+        "login_username": conf.Rate(limit=100, seconds=3600),
+        "refresh": conf.Rate(limit=5, seconds=3600),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3/s", 1), ("3/sec", 1), ("3/minute", 60), ("3/m", 60), ("3/hour", 3600), ("3/day", 86400)]
+)
+def test_rates_are_written_as_in_rest_framework(text, seconds):
+    with override_settings(JWTAUTH={"THROTTLE_RATES": {"login": text}}):
+        assert conf.get_config().throttle_rates["login"] == conf.Rate(limit=3, seconds=seconds)
+
+
+def test_the_staleness_allowed_follows_the_access_token_lifetime():
+    with override_settings(JWTAUTH={"ACCESS_TOKEN_LIFETIME": HOUR}):
+        assert conf.get_config().revocation_max_staleness == HOUR
+
+
+def test_a_very_short_access_token_lifetime_needs_no_other_setting():
+    with override_settings(JWTAUTH={"ACCESS_TOKEN_LIFETIME": datetime.timedelta(seconds=1)}):
+        assert conf.get_config().revocation_max_staleness == datetime.timedelta(seconds=4)
+
+
+def test_without_the_setting_the_defaults_hold(settings):
+    settings.JWTAUTH = {}
+    given = conf.get_config()
+    del settings.JWTAUTH
+    assert conf.get_config().issuer == given.issuer == "django-jwtauth"
+
+
+@pytest.mark.parametrize("secret", ["another-secret-key", b"\xff secret key in bytes"])
+def test_another_secret_key_makes_tokens_worthless_unless_the_old_one_is_a_fallback(pair, settings, secret):
+    old = settings.SECRET_KEY
+    settings.SECRET_KEY = secret
+    for verify in (conf.get_config().verifier.verify, sessions.find):
+        with pytest.raises(InvalidTokenError):
+            verify(pair.access if verify != sessions.find else pair.refresh)
+    settings.SECRET_KEY_FALLBACKS = [secret, old]
+    assert conf.get_config().verifier.verify(pair.access).sid == str(pair.session.pk)
+    assert sessions.find(pair.refresh) == pair.session
+
+
+def test_another_setting_does_not_make_the_settings_be_read_anew():
+    before = conf.get_config()
+    with override_settings(TIME_ZONE="UTC"):
+        assert conf.get_config() is before
+
+
+def test_every_purpose_has_a_key_of_its_own():
+    config = conf.get_config()
+    (signing,), (refreshing,) = config.signing_keys, config.refresh_keys
+    assert signing.thumbprint != refreshing.thumbprint
+    assert config.signing_keys.public_jwks() == {"keys": []}
+
+
+def test_retention_is_longer_than_any_access_token_lives():
+    with override_settings(JWTAUTH={"ACCESS_TOKEN_LIFETIME": HOUR, "LEEWAY": datetime.timedelta(minutes=1)}):
+        assert conf.get_config().revocation_retention == datetime.timedelta(minutes=67)
+
+
+@pytest.mark.parametrize("fallbacks", [[""], [b""], [None], [1]])
+def test_a_secret_key_that_anybody_could_derive_from_is_refused(settings, fallbacks):
+    settings.SECRET_KEY_FALLBACKS = fallbacks
+    with pytest.raises(conf.InvalidSettingsError) as caught:
+        conf.get_config()
+    assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]
+
+
+def test_a_fallback_that_is_the_key_itself_counts_once(settings):
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY.encode(), settings.SECRET_KEY]
+    assert len(conf.get_config().signing_keys) == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ACCESS_TOKEN_LIFETIME",
+        "REFRESH_TOKEN_LIFETIME",
+        "SESSION_LIFETIME",
+        "REFRESH_GRACE_PERIOD",
+        "REVOCATION_POLL_INTERVAL",
+        "REVOCATION_MAX_STALENESS",
+        "PURGE_REVOKED_AFTER",
+    ],
+)
+def test_a_duration_that_no_date_could_hold_is_refused(settings, key):
+    settings.JWTAUTH = {key: datetime.timedelta.max}
+    with pytest.raises(conf.InvalidSettingsError, match=key):
+        conf.get_config()
