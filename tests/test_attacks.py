@@ -32,8 +32,10 @@ ATTACKER_SECRET = Key.from_secret(b"the-attacker-has-a-secret-of-his-own")
 def issuer(request, settings):
     """The issuer's settings: the derived secret, or asymmetric keys."""
     algs = SETUPS[request.param]
-    keys = {"SIGNING_KEYS": [{"alg": alg, "pem": KEYS[alg].private_pem()} for alg in algs]} if algs else {}
-    settings.JWTAUTH = {"THROTTLE_RATES": UNLIMITED, **keys}
+    # The first one signs. The others only verify, and load in no time: a private RSA key is checked for long.
+    pems = [KEYS[alg].public_pem() if index else KEYS[alg].private_pem() for index, alg in enumerate(algs)]
+    keys = [{"alg": alg, "pem": pem} for alg, pem in zip(algs, pems, strict=True)]
+    settings.JWTAUTH = {"THROTTLE_RATES": UNLIMITED, **({"SIGNING_KEYS": keys} if keys else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
