@@ -249,6 +249,21 @@ def is_override(parent, node):
     return isinstance(parent, ast.ClassDef) and node.name in protocol
 
 
+@each_module
+def test_values_are_frozen_slotted_keyword_only_dataclasses(module):
+    decorators = [
+        decorator
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if "dataclass" in ast.unparse(decorator)
+    ]
+    for decorator in decorators:
+        assert isinstance(decorator, ast.Call), f"line {decorator.lineno}"
+        given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
+        assert given.items() >= {"frozen": True, "slots": True, "kw_only": True}.items(), f"line {decorator.lineno}"
+
+
 def test_importing_the_package_does_nothing():
     assert (PACKAGE / "__init__.py").read_text() == ""
 
