@@ -407,9 +407,10 @@ def _revoke(
     ids = list(live.values_list("pk", flat=True)) if listened else []
     changes = {"revoked_at": now, "revoked_reason": _checked_reason(reason), "revoked_by": by}
     count = write(lambda: live.update(**changes), using=using)
-    if count:
-        revocation.mark_stale_on_commit(using)
-        logger.info("%d session(s) revoked: %r.", count, str(reason))
+    if not count:
+        return 0  # somebody else was faster, and tells
+    revocation.mark_stale_on_commit(using)
+    logger.info("%d session(s) revoked: %r.", count, str(reason))
     for batch in _batches(ids):
         for session in _all(using).filter(pk__in=batch, revoked_at=now, revoked_reason=reason).select_related("user"):
             signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -320,7 +321,8 @@ class ForgetfulCache(LocMemCache):
 
 def with_cache(name, location=""):
     backend = name if "." in name else f"tests.test_throttling.{name}"
-    return override_settings(CACHES={"default": {"BACKEND": backend, "LOCATION": location}})
+    # A memory of its own: caches of one process and location share theirs.
+    return override_settings(CACHES={"default": {"BACKEND": backend, "LOCATION": location or str(uuid.uuid4())}})
 
 
 @pytest.mark.parametrize(
