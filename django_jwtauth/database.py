@@ -63,6 +63,12 @@ def epoch(moment: datetime) -> float:
     return moment.timestamp()
 
 
+def storable(moment: datetime) -> datetime:
+    """Return an aware datetime as the project's ``USE_TZ`` wants it stored."""
+    # Not in the current time zone, which a request may have activated: rows are compared across requests.
+    return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+
+
 def write(statement: Callable[[], int], *, using: str) -> int:
     """Run one UPDATE, or one short transaction, until it gets through.
 
@@ -127,6 +133,4 @@ def _clock_sql(connection: BaseDatabaseWrapper) -> str:
 
 
 def _from_microseconds(value: int) -> datetime:
-    now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
-    # Not the current time zone, which a request may have activated: rows are compared across requests.
-    return now if settings.USE_TZ else timezone.make_naive(now, timezone.get_default_timezone())
+    return storable(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value))

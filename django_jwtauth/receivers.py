@@ -35,8 +35,7 @@ def user_will_be_saved(
     if stored and better and _needs_upgrade(stored):
         former = copy.copy(instance)
         former.password = stored
-        sessions.upgrade_hash(instance, former)
-        instance.__dict__[_UPGRADED] = True
+        instance.__dict__[_UPGRADED] = sessions.upgrade_hash(instance, former)
 
 
 def user_was_saved(

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from . import client, conf, revocation, rotation, signals, tokens
-from .database import database_now, epoch, is_contention, refuse_transaction, write
+from .database import database_now, epoch, is_contention, refuse_transaction, storable, write
 from .errors import InvalidTokenError, RefreshConflictError
 from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason
 from .verifier import AccessToken
@@ -71,8 +71,8 @@ def start(
         ValueError: if ``amr``, ``acr`` or ``scope`` is no text that a token may carry.
     """
     config = conf.get_config()
-    if not all(text.isprintable() for text in (*amr, acr, scope)) or not all(amr):
-        raise ValueError("amr, acr and scope hold no control characters, and no method of amr is empty.")
+    if isinstance(amr, str) or not all(text.isprintable() for text in (*amr, acr, scope)) or not all(amr):
+        raise ValueError("amr is a list of methods, none empty; amr, acr and scope hold no control characters.")
     if not user.is_active:
         raise InvalidTokenError("user_inactive")
     using = RefreshToken.write_alias()
@@ -258,7 +258,11 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
     user_id = _all(using).with_sid(token.sid).values_list("user_id", flat=True).first()
     now = database_now(using)
     entry = BlacklistedToken(
-        jti=token.jti, user_id=user_id, expires_at=token.expires_at, reason=_checked_reason(reason), created_at=now
+        jti=token.jti,
+        user_id=user_id,
+        expires_at=storable(token.expires_at),
+        reason=_checked_reason(reason),
+        created_at=now,
     )
     BlacklistedToken.objects.using(using).bulk_create([entry], ignore_conflicts=True)
     revocation.mark_stale_on_commit(using)
@@ -282,7 +286,7 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
         setattr(user, _ENDED_AT, now)
 
 
-def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> None:
+def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
     """Store the new hash of an unchanged password, and bind the sessions to it in the same transaction.
 
     Django upgrades hashes at sign-in. Were the two not stored at once, a refresh that came between would be refused.
@@ -290,22 +294,27 @@ def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> None:
     Args:
         user: The user with the new hash, not saved yet.
         former: A copy with the stored one; only sessions bound to it are touched.
+
+    Returns:
+        Whether the stored hash still was the former one. If not, nothing has changed.
     """
     using = RefreshToken.write_alias()
     users = get_user_model()._base_manager.using(using)
 
     def store_and_bind() -> int:
         with transaction.atomic(using=using):
-            users.filter(pk=_user_id(user), password=former.password).update(password=user.password)
+            if not users.filter(pk=_user_id(user), password=former.password).update(password=user.password):
+                return 0
             bound = []
             sessions = _all(using).filter(user_id=_user_id(user), revoked_at__isnull=True)
             for session in sessions.only("secret", "auth_hash"):
                 if session.is_bound_to(former):
                     session.bind(user)
                     bound.append(session)
-            return _all(using).bulk_update(bound, ["auth_hash"], batch_size=_BATCH)
+            _all(using).bulk_update(bound, ["auth_hash"], batch_size=_BATCH)
+            return 1
 
-    write(store_and_bind, using=using)
+    return write(store_and_bind, using=using) == 1
 
 
 _ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it ended sessions
@@ -355,9 +364,8 @@ def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRe
     unchanged = _all(using).filter(
         pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash), revoked_at__isnull=True
     )
-    session.bind(
-        cast(AbstractBaseUser, session.user)
-    )  # to the present SECRET_KEY, so that its fallback can be dropped some day
+    # To the present SECRET_KEY, so that its fallback can be dropped some day.
+    session.bind(cast(AbstractBaseUser, session.user))
     session.generation += 1
     session.rotated_at = now
     changes = {"generation": session.generation, "rotated_at": now, "auth_hash": session.auth_hash}

@@ -146,7 +146,12 @@ def test_projects_without_time_zones_work():
                     headers = {"Authorization": f"Bearer {pair.access}"}
                     for path in ("/whoami/", "/stateless/", "/auth/sessions/"):
                         assert client.get(path, headers=headers).status_code == 200, path
-                    assert sessions.refresh(pair.refresh).refresh == pair.refresh
+                    again = sessions.refresh(pair.refresh)
+                    assert again.refresh == pair.refresh
+                    sessions.blacklist(again.access)
+                    for path in ("/whoami/", "/stateless/"):
+                        answer = client.get(path, headers={"Authorization": f"Bearer {again.access}"})
+                        assert answer.json()["reason"] == "revoked", path
                     row = RefreshToken.objects.filter(pk=pair.session.pk)
                     row.update(rotated_at=now - timedelta(hours=1))
                     assert sessions.refresh(pair.refresh).session.generation == 1

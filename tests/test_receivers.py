@@ -247,5 +247,19 @@ def test_making_a_password_unusable_is_no_hash_upgrade(user, settings, pair):
     assert not is_live(pair)
 
 
+def test_a_hash_that_changed_meanwhile_is_not_upgraded(user, settings, pair):
+    """The password was changed between the check of the old one and the storing of its better hash."""
+    former = get_user_model().objects.get()
+    get_user_model().objects.update(password=make_password("changed"))
+    user.password = make_password("correct horse")
+    assert not sessions.upgrade_hash(user, former)
+    assert get_user_model().objects.get().check_password("changed")
+    assert not is_bound(pair, user)
+
+
+def is_bound(pair, user):
+    return RefreshToken.objects.get(pk=pair.session.pk).is_bound_to(user)
+
+
 def is_live(pair):
     return RefreshToken.objects.filter(pk=pair.session.pk, revoked_at__isnull=True).exists()
