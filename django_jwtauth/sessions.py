@@ -141,14 +141,16 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
 
 @sensitive_variables("raw", "claims")
 def verify_refresh(raw: str | bytes) -> RefreshToken:
-    """Tell whether :func:`refresh` would accept a token. One statement; changes nothing, not even after reuse.
+    """Tell whether this is the present refresh token of a living session. One statement; changes nothing.
+
+    One that was superseded is refused, also within the grace period: whoever asks should not go on with it.
 
     Raises:
-        InvalidTokenError: with the reason why it would be refused.
+        InvalidTokenError: with the reason why it is refused; ``reused`` for one that was superseded.
     """
     claims = tokens.read_refresh(raw)
     session, now = rotation.read(claims, using=RefreshToken.write_alias())
-    if rotation.judge(session, claims.generation, now) is rotation.Step.REUSE:
+    if rotation.judge(session, claims.generation, now) in (rotation.Step.REPLAY, rotation.Step.REUSE):
         raise InvalidTokenError("reused")
     return session
 
