@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -13,6 +15,16 @@ def _clean_process_state():
     cache.clear()
     revocation._list._renew()
     conf._load.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_window_ends(monkeypatch):
+    """Hold the time: windows are fixed, and a test must not run across the end of one."""
+    stop_clock(monkeypatch, 1_900_000_000.0)
+
+
+def stop_clock(monkeypatch, now):
+    monkeypatch.setattr("django_jwtauth.throttling.time", SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture

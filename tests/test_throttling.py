@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -23,18 +22,10 @@ from django_jwtauth.serializers import TokenSerializer
 from django_jwtauth.throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from django_jwtauth.views import TokenView
 
+from .conftest import stop_clock
+
 TOKEN, REFRESH = "/auth/token/", "/auth/token/refresh/"
 PUBLIC = "203.0.113.7"
-
-
-@pytest.fixture(autouse=True)
-def _no_window_ends(monkeypatch):
-    """Hold the time: windows are fixed, and a test must not run across the end of one."""
-    stop_clock(monkeypatch, 1_900_000_000.0)
-
-
-def stop_clock(monkeypatch, now):
-    monkeypatch.setattr("django_jwtauth.throttling.time", SimpleNamespace(time=lambda: now))
 
 
 def rates(**given):
