@@ -58,7 +58,6 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
 
     list_display = ("id", "user", "status", "device", "ip_address", "created_at", "rotated_at", "expires_at")
     list_filter = ("revoked_reason", "created_at")
-    date_hierarchy = None
     ordering = ("-created_at",)
     actions = ("revoke_selected",)
     fields = (

@@ -108,6 +108,7 @@ class _Reader:
         issuer = self.text("ISSUER", "django-jwtauth")
         access_token_lifetime = self.duration("ACCESS_TOKEN_LIFETIME", timedelta(minutes=5), least=timedelta(seconds=1))
         poll_interval = self.duration("REVOCATION_POLL_INTERVAL", timedelta(seconds=2), least=timedelta(milliseconds=1))
+        secrets = self.secret_keys()
         values: dict[str, Any] = {
             "issuer": issuer,
             "audience": self.audience(issuer),
@@ -132,8 +133,8 @@ class _Reader:
             "throttle_rates": self.rates(),
             "num_proxies": self.integer("NUM_PROXIES", 0, least=0),
             "purge_revoked_after": self.duration("PURGE_REVOKED_AFTER", timedelta(days=30)),
-            "signing_keys": self.signing_keys(),
-            "refresh_keys": self.derived_keys("refresh token signing"),
+            "signing_keys": self.signing_keys(_derived_keys(secrets, "access token signing")),
+            "refresh_keys": _derived_keys(secrets, "refresh token signing"),
             "throttle_key": derive_secret(settings.SECRET_KEY, "throttle"),
         }
         cache_size = self.integer("TOKEN_CACHE_SIZE", 4096, least=0)
@@ -237,19 +238,16 @@ class _Reader:
                 )
         return parsed
 
-    def derived_keys(self, purpose: str) -> KeySet:
-        """Derive the keys of one purpose from ``SECRET_KEY`` and its fallbacks; each secret counts once."""
+    def secret_keys(self) -> list[bytes]:
+        """Return ``SECRET_KEY`` and its fallbacks; each counts once."""
         given: list[Any] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
         # Anybody can derive a key from nothing, such as an environment variable that is not set.
         usable = [secret for secret in given if isinstance(secret, str | bytes) and secret]
         if len(usable) != len(given):
-            problem = "SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."
-            self.problems += [problem] if problem not in self.problems else []
-        secrets = dict.fromkeys(secret.encode() if isinstance(secret, str) else secret for secret in usable)
-        return KeySet(Key.from_secret(derive_secret(secret, purpose)) for secret in secrets)
+            self.problems.append("SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty.")
+        return list(dict.fromkeys(secret.encode() if isinstance(secret, str) else secret for secret in usable))
 
-    def signing_keys(self) -> KeySet:
-        default = self.derived_keys("access token signing")
+    def signing_keys(self, default: KeySet) -> KeySet:
         given = self.value("SIGNING_KEYS", None)
         if given is None:
             return default
@@ -273,6 +271,10 @@ class _Reader:
             self.problems.append(f"JWTAUTH['SIGNING_KEYS']: {error}")
             return default
         return key_set
+
+
+def _derived_keys(secrets: list[bytes], purpose: str) -> KeySet:
+    return KeySet(Key.from_secret(derive_secret(secret, purpose)) for secret in secrets)
 
 
 def _is_text(value: object) -> bool:

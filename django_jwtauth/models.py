@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models, router
@@ -17,6 +18,11 @@ from . import conf
 from .client import MAX_USER_AGENT_LENGTH
 from .database import DatabaseNow, database_now
 from .keys import b64url_encode
+
+
+def user_key(user: AbstractBaseUser) -> Any:
+    """Return the key of the user model's row; a model that inherits from it may have a key of its own."""
+    return getattr(user, get_user_model()._meta.pk.attname)
 
 
 def new_secret() -> bytes:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
 from . import revocation, sessions
-from .models import RefreshToken
+from .models import RefreshToken, user_key
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -28,8 +28,7 @@ def user_will_be_saved(
     instance.__dict__.pop(_UPGRADED, None)
     if update_fields is None or set(update_fields) != {"password"} or not _is_password_unmarked(instance):
         return
-    pk = getattr(instance, get_user_model()._meta.pk.attname)
-    users = get_user_model()._base_manager.using(using).filter(pk=pk)
+    users = get_user_model()._base_manager.using(using).filter(pk=user_key(instance))
     stored = users.values_list("password", flat=True).first()
     better = is_password_usable(instance.password) and not _needs_upgrade(instance.password)
     if stored and better and _needs_upgrade(stored):

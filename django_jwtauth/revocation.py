@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -132,14 +132,12 @@ mark_stale = _list.mark_stale
 
 def mark_stale_on_commit(using: str) -> None:
     """Make this process read its list anew, now and, inside a transaction, once more when it commits."""
-    _list.mark_stale()
-    transaction.on_commit(_list.mark_stale, using=using, robust=True)
+    _now_and_on_commit(_list.mark_stale, using)
 
 
 def reread_on_commit(using: str) -> None:
     """Make this process read all of its list anew, now and, inside a transaction, once more when it commits."""
-    _list.reread()
-    transaction.on_commit(_list.reread, using=using, robust=True)
+    _now_and_on_commit(_list.reread, using)
 
 
 def check(token: AccessToken) -> None:
@@ -153,6 +151,11 @@ def check(token: AccessToken) -> None:
     entries = _list.entries()
     if entries and (token.sid in entries or token.jti in entries):
         raise InvalidTokenError("revoked")
+
+
+def _now_and_on_commit(action: Callable[[], None], using: str) -> None:
+    action()
+    transaction.on_commit(action, using=using, robust=True)
 
 
 def _revoked_since(since: datetime) -> dict[str, datetime]:

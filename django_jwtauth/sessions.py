@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from . import client, conf, revocation, rotation, signals, tokens
 from .database import database_now, epoch, is_contention, refuse_transaction, storable, write
 from .errors import InvalidTokenError, RefreshConflictError
-from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason
+from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 from .verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
@@ -92,7 +92,7 @@ def start(
     access = tokens.mint_access(session, now=now, request=request)
     session.save(using=using, force_insert=True)
     if config.max_sessions_per_user is not None:
-        newest = _all(using).live(now).filter(user_id=_user_id(user)).order_by("-created_at", "-pk")
+        newest = _all(using).live(now).filter(user_id=user_key(user)).order_by("-created_at", "-pk")
         others = newest.exclude(pk=session.pk).values_list("pk", "created_at")[config.max_sessions_per_user - 1 :]
         # None that is newer: of two sign-ins at once, each would end the other's.
         surplus = [pk for pk, created_at in others if created_at <= now]
@@ -203,7 +203,7 @@ def revoke_all(
     user: AbstractBaseUser, *, reason: str = RevokedReason.LOGOUT_ALL, by: AbstractBaseUser | None = None
 ) -> int:
     """End all sessions of a user. Arguments and result as for :func:`revoke`."""
-    return revoke(RefreshToken.objects.filter(user_id=_user_id(user)), reason=reason, by=by)
+    return revoke(RefreshToken.objects.filter(user_id=user_key(user)), reason=reason, by=by)
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
@@ -221,7 +221,7 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
         InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
     """
     using = RefreshToken.write_alias()
-    row = _all(using).filter(pk=_id(session), user_id=_user_id(user)).first()
+    row = _all(using).filter(pk=_id(session), user_id=user_key(user)).first()
     if row is None:
         raise InvalidTokenError("revoked")
     row.bind(user)
@@ -238,7 +238,7 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
             setattr(session, name, value)
     if ended_by_save is not None:
         revocation.reread_on_commit(using)  # an incremental reading would keep the entry
-    others = _all(using).filter(user_id=_user_id(user)).exclude(pk=row.pk)
+    others = _all(using).filter(user_id=user_key(user)).exclude(pk=row.pk)
     _revoke(others, reason=RevokedReason.PASSWORD_CHANGED, using=using)
 
 
@@ -277,7 +277,7 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
     Called after each save of a user that may have changed either; one statement if nothing did.
     """
     using = RefreshToken.write_alias()
-    sessions = _all(using).filter(user_id=_user_id(user), revoked_at__isnull=True)
+    sessions = _all(using).filter(user_id=user_key(user), revoked_at__isnull=True)
     if not user.is_active:
         revoke(sessions, reason=RevokedReason.USER_INACTIVE)
         return
@@ -305,10 +305,10 @@ def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
 
     def store_and_bind() -> int:
         with transaction.atomic(using=using):
-            if not users.filter(pk=_user_id(user), password=former.password).update(password=user.password):
+            if not users.filter(pk=user_key(user), password=former.password).update(password=user.password):
                 return 0
             bound = []
-            sessions = _all(using).filter(user_id=_user_id(user), revoked_at__isnull=True)
+            sessions = _all(using).filter(user_id=user_key(user), revoked_at__isnull=True)
             for session in sessions.only("secret", "auth_hash"):
                 if session.is_bound_to(former):
                     session.bind(user)
@@ -324,11 +324,6 @@ _ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it end
 
 def _all(using: str) -> RefreshTokenQuerySet:
     return RefreshToken.objects.using(using)
-
-
-def _user_id(user: AbstractBaseUser) -> Any:
-    """Return the key of the user model's row; a model that inherits from it may have a key of its own."""
-    return getattr(user, get_user_model()._meta.pk.attname)
 
 
 def _id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:

@@ -130,7 +130,7 @@ class RefreshThrottle(CountingThrottle):
         raw = data.get("refresh") if isinstance(data, Mapping) else None
         if isinstance(raw, str):
             try:
-                yield "refresh", str(tokens.read_refresh(raw).sid)
+                yield "refresh", tokens.read_refresh(raw).sid
             except InvalidTokenError:
                 return
 

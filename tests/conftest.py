@@ -1,3 +1,8 @@
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +12,8 @@ from rest_framework.test import APIClient
 
 from django_jwtauth import conf, revocation, sessions
 from django_jwtauth.models import RefreshToken
+
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,20 @@ def age(db):
         session.refresh_from_db()
 
     return age
+
+
+def run_script(script, *, timeout=120, **environment):
+    """Run a script in a process of its own, with nothing in its memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def bearer(token):

@@ -2,11 +2,6 @@
 
 import datetime
 import itertools
-import os
-import pathlib
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import types
@@ -25,12 +20,11 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 from django_jwtauth.revocation import RevocationList, Snapshot
 
-from .conftest import bearer
+from .conftest import bearer, run_script
 
 DAY = datetime.timedelta(days=1)
 HOUR = datetime.timedelta(hours=1)
 SECOND = datetime.timedelta(seconds=1)
-ROOT = pathlib.Path(__file__).parent.parent
 
 
 class Clock:
@@ -474,17 +468,7 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
             sys.exit(9)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     """
-    environment = os.environ | {"DATABASE": str(tmp_path / "db.sqlite3"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_script(script, timeout=60, DATABASE=str(tmp_path / "db.sqlite3"))
 
 
 def test_a_reading_under_way_cannot_bring_back_what_was_dropped(monkeypatch):

@@ -1,5 +1,7 @@
 """Of refreshes at the same moment one rotates, and all of them get what it made."""
 
+from contextlib import contextmanager
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections
@@ -24,30 +26,30 @@ def atomic_requests(monkeypatch):
     return switch_on
 
 
-@pytest.fixture
-def reused():
-    """The sessions that ``refresh_token_reused`` was sent for."""
+@contextmanager
+def sessions_sent_by(signal):
     seen = []
 
     def receiver(session, **kwargs):
         seen.append(session.pk)
 
-    signals.refresh_token_reused.connect(receiver)
+    signal.connect(receiver)
     yield seen
-    signals.refresh_token_reused.disconnect(receiver)
+    signal.disconnect(receiver)
+
+
+@pytest.fixture
+def reused():
+    """The sessions that ``refresh_token_reused`` was sent for."""
+    with sessions_sent_by(signals.refresh_token_reused) as seen:
+        yield seen
 
 
 @pytest.fixture
 def revoked():
     """The sessions that ``session_revoked`` was sent for."""
-    seen = []
-
-    def receiver(session, **kwargs):
-        seen.append(session.pk)
-
-    signals.session_revoked.connect(receiver)
-    yield seen
-    signals.session_revoked.disconnect(receiver)
+    with sessions_sent_by(signals.session_revoked) as seen:
+        yield seen
 
 
 def assert_one_rotates(together, *, threads, rounds, url="/auth/token/refresh/"):
