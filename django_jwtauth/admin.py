@@ -83,7 +83,7 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
     @admin.display(description=_("status"))
     def status(self, session: RefreshToken) -> str:
         """Say in words whether the session lives, and if not, why."""
-        reason = session.refusal(session.database_now, ends_at=session.idle_at)  # type: ignore[attr-defined]
+        reason = session.refusal(session.database_now, ends_at=session.idle_at)
         if reason == "revoked":
             labels: dict[str, Any] = dict(RevokedReason.choices)
             return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))

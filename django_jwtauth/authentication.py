@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
@@ -15,10 +16,11 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from . import conf, revocation
 from .errors import InvalidTokenError, JWTAuthError
-from .verifier import AccessToken
+from .verifier import AccessToken, verify_any
 
 _MESSAGES = {
     "credentials": _("No active account found with the given credentials"),
@@ -32,7 +34,7 @@ _MESSAGES = {
     "reused": _("Refresh token was used before; the session has been ended"),
     "ahead": _("Token is newer than its session"),
     "session_expired": _("Session has expired"),
-    "stale": _("Revocations cannot be checked at the moment"),
+    "stale": _("Token cannot be checked at the moment"),
     "user_inactive": _("User is inactive"),
     "password_changed": _("The user's password has been changed"),
     "not_authenticated": _("Authentication credentials were not provided."),
@@ -109,6 +111,7 @@ class BearerAuthentication(BaseAuthentication):
         Raises:
             AuthenticationFailed: with ``detail``, ``code`` and ``reason``, if the token is refused.
         """
+        _refuse_unusable_settings()
         try:
             raw = self.get_raw_token(request)
             return None if raw is None else self.authenticate_token(raw)
@@ -172,17 +175,35 @@ class JWTAuthentication(BearerAuthentication):
 
 
 class StatelessJWTAuthentication(BearerAuthentication):
-    """Authenticates by an access token alone: no query, but for one per poll interval that reads the revocation list.
+    """Authenticates by an access token alone, ours or one of ``TRUSTED_ISSUERS``.
 
-    The user is a :class:`StatelessUser`. Revocation acts within ``REVOCATION_POLL_INTERVAL``.
+    No query, but for one per poll interval that reads our revocation list; those of other issuers are read by threads
+    of their own. The user is a :class:`StatelessUser`. Revocation acts within ``REVOCATION_POLL_INTERVAL``, for tokens
+    of other issuers two seconds later.
     """
 
     @method_decorator(sensitive_variables("raw"))
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, and that it is not on the revocation list."""
-        token = conf.get_config().verifier.verify(raw)
-        revocation.check(token)
+        config = conf.get_config()
+        token = verify_any(raw, config.verifiers)
+        if token.issuer == config.issuer and config.local is not None:
+            revocation.check(token)
         return StatelessUser(issuer=token.issuer, pk=token.subject, token=token), token
+
+
+def _refuse_unusable_settings() -> None:
+    """Say what REST framework's own error, at each request without a token, would not."""
+    if not conf.get_config().verifiers:
+        raise ImproperlyConfigured(
+            "Nobody's tokens are accepted: add 'django_jwtauth' to INSTALLED_APPS to issue tokens, or set "
+            "JWTAUTH['TRUSTED_ISSUERS'] to accept those of others."
+        )
+    if not apps.is_installed("django.contrib.auth") and "UNAUTHENTICATED_USER" not in api_settings.user_settings:
+        raise ImproperlyConfigured(
+            "Without 'django.contrib.auth' in INSTALLED_APPS there is no AnonymousUser: set "
+            "REST_FRAMEWORK['UNAUTHENTICATED_USER'] to None."
+        )
 
 
 def _header_parts(request: Request) -> list[bytes] | None:

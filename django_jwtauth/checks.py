@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -13,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from . import claims, conf
 from .database import SUPPORTED_VENDORS
+from .fetch import is_loopback
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."
@@ -130,7 +132,9 @@ def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
     if _problems():
         return []
     config = conf.get_config()
-    if all(key.is_symmetric for key in config.signing_keys) or config.issuer.startswith("https://"):
+    parts = urlsplit(config.issuer)
+    is_url = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if all(key.is_symmetric for key in config.signing_keys) or is_url:
         return []
     hint = "Set JWTAUTH['ISSUER'] to the https URL of this service."
     message = f"Other services can verify the tokens, but their issuer {config.issuer!r} is no https URL."
@@ -157,6 +161,21 @@ def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
     hint = "List the class of django_jwtauth first."
     message = f"{first} is listed before ours: API clients get its 403 or its challenge instead of a 401 for tokens."
     return [checks.Warning(message, hint=hint, id="jwtauth.W006")]
+
+
+def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W007: another issuer's keys are fetched over http."""
+    given = {} if _problems() else getattr(settings, "JWTAUTH", {}).get("TRUSTED_ISSUERS", {})
+    hint = "Use https, or make sure that nobody else can reach the network between the two."
+    return [
+        checks.Warning(
+            f"The keys of {issuer!r} may be fetched over http: whoever can answer in its place can sign in as anybody.",
+            hint=hint,
+            id="jwtauth.W007",
+        )
+        for issuer, entry in given.items()
+        if entry.get("allow_http")
+    ]
 
 
 def _problems() -> list[str]:
@@ -187,4 +206,5 @@ DEPLOY_CHECKS: Iterable[Any] = (
     check_issuer,
     check_fail_open,
     check_authentication_classes,
+    check_trusted_issuers,
 )

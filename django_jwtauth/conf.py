@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from .errors import InvalidKeyError
 from .keys import Key, KeySet, derive_secret
+from .remote import ASYMMETRIC_ALGORITHMS
 from .verifier import Verifier
 
+MIN_TIMEOUT = timedelta(milliseconds=100)
+MAX_TIMEOUT = timedelta(minutes=1)
 MAX_LEEWAY = timedelta(minutes=5)
 MAX_GRACE_PERIOD = timedelta(days=1)  # inside it a stolen token and its successor are both good
 MAX_DURATION = timedelta(days=3650)
@@ -44,6 +48,16 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalIssuer:
+    """What makes this project an issuer: its keys."""
+
+    signing_keys: KeySet
+    refresh_keys: KeySet
+    throttle_key: bytes
+    verifier: Verifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The checked settings. What each key means is in the documentation, page "Settings"."""
 
@@ -65,13 +79,38 @@ class Config:
     throttle_rates: Mapping[str, Rate | None]
     num_proxies: int
     purge_revoked_after: timedelta
-    signing_keys: KeySet = field(repr=False)
-    refresh_keys: KeySet = field(repr=False)
-    """Sign and verify refresh tokens. Derived for this purpose only, and in no JWKS."""
-    throttle_key: bytes = field(repr=False)
-    """Makes cache keys of user names and addresses that cannot be guessed back."""
-    verifier: Verifier = field(repr=False)
-    """Verifies our own access tokens."""
+    local: LocalIssuer | None = field(repr=False)
+    """``None`` in a service that issues no tokens: where our app is not installed."""
+    verifiers: Mapping[str, Verifier] = field(repr=False)
+    """Verify the access tokens of each issuer that is accepted here, ours and those of ``TRUSTED_ISSUERS``."""
+
+    @property
+    def signing_keys(self) -> KeySet:
+        """Sign and verify access tokens."""
+        return self._issuing().signing_keys
+
+    @property
+    def refresh_keys(self) -> KeySet:
+        """Sign and verify refresh tokens. Derived for this purpose only, and in no JWKS."""
+        return self._issuing().refresh_keys
+
+    @property
+    def throttle_key(self) -> bytes:
+        """Makes cache keys of user names and addresses that cannot be guessed back."""
+        return self._issuing().throttle_key
+
+    @property
+    def verifier(self) -> Verifier:
+        """Verifies our own access tokens."""
+        return self._issuing().verifier
+
+    def _issuing(self) -> LocalIssuer:
+        if self.local is None:
+            raise ImproperlyConfigured(
+                "This project issues no tokens, since 'django_jwtauth' is not in INSTALLED_APPS. To accept those of "
+                "another issuer, use StatelessJWTAuthentication and JWTAUTH['TRUSTED_ISSUERS']."
+            )
+        return self.local
 
     @property
     def revocation_retention(self) -> timedelta:
@@ -97,10 +136,11 @@ def _load() -> Config:
 
 
 class _Reader:
-    """Reads the dict key by key and collects what is wrong."""
+    """Reads a dict key by key and collects what is wrong."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], name: str = "JWTAUTH") -> None:
         self.given = given
+        self.name = name
         self.problems: list[str] = []
         self.read_keys: set[str] = set()
 
@@ -108,10 +148,10 @@ class _Reader:
         issuer = self.text("ISSUER", "django-jwtauth")
         access_token_lifetime = self.duration("ACCESS_TOKEN_LIFETIME", timedelta(minutes=5), least=timedelta(seconds=1))
         poll_interval = self.duration("REVOCATION_POLL_INTERVAL", timedelta(seconds=2), least=timedelta(milliseconds=1))
-        secrets = self.secret_keys()
+        is_issuer = apps.is_installed("django_jwtauth")
         values: dict[str, Any] = {
             "issuer": issuer,
-            "audience": self.audience(issuer),
+            "audience": self.one_or_more("AUDIENCE", (issuer,)),
             "client_id": self.text("CLIENT_ID", "first-party"),
             "access_token_lifetime": access_token_lifetime,
             "refresh_token_lifetime": self.duration(
@@ -133,39 +173,105 @@ class _Reader:
             "throttle_rates": self.rates(),
             "num_proxies": self.integer("NUM_PROXIES", 0, least=0),
             "purge_revoked_after": self.duration("PURGE_REVOKED_AFTER", timedelta(days=30)),
-            "signing_keys": self.signing_keys(_derived_keys(secrets, "access token signing")),
-            "refresh_keys": _derived_keys(secrets, "refresh token signing"),
-            "throttle_key": derive_secret(settings.SECRET_KEY, "throttle"),
         }
-        cache_size = self.integer("TOKEN_CACHE_SIZE", 4096, least=0)
+        shared = {
+            "leeway": values["leeway"],
+            "max_token_length": values["max_token_length"],
+            "cache_size": self.integer("TOKEN_CACHE_SIZE", 4096, least=0),
+        }
+        polling = {
+            "poll_interval": poll_interval,
+            "max_staleness": values["revocation_max_staleness"],
+            "fail_open": values["revocation_fail_open"],
+        }
+        own_audience = values["audience"] if is_issuer or "AUDIENCE" in self.given else ()
+        verifiers = self.trusted_issuers(own_audience, **shared, **polling)
+        own = {"issuer": issuer, "audience": values["audience"], "max_lifetime": access_token_lifetime, **shared}
+        # Also where nothing is issued, so that what is wrong is said.
+        local = self.local_issuer(own) if is_issuer or self.value("SIGNING_KEYS", None) is not None else None
+        if local is not None and is_issuer:
+            if issuer in verifiers:
+                self.problems.append(
+                    f"JWTAUTH['TRUSTED_ISSUERS'] names {issuer!r}, which is this project's own ISSUER."
+                )
+            verifiers[issuer] = local.verifier
+        self.refuse_unknown("setting")
+        if self.problems:
+            raise InvalidSettingsError(self.problems)
+        return Config(local=local if is_issuer else None, verifiers=verifiers, **values)
+
+    def local_issuer(self, verifier: Mapping[str, Any]) -> LocalIssuer | None:
+        secrets = self.secret_keys()
+        if not secrets:
+            return None  # which is a problem by now
+        signing_keys = self.signing_keys(_derived_keys(secrets, "access token signing"))
+        return LocalIssuer(
+            signing_keys=signing_keys,
+            refresh_keys=_derived_keys(secrets, "refresh token signing"),
+            throttle_key=derive_secret(settings.SECRET_KEY, "throttle"),
+            verifier=Verifier(keys=signing_keys, **verifier),
+        )
+
+    def trusted_issuers(self, own_audience: tuple[str, ...], **options: Any) -> dict[str, Verifier]:
+        given = self.value("TRUSTED_ISSUERS", {})
+        if not isinstance(given, Mapping):
+            self.refuse("TRUSTED_ISSUERS", "a dict", given)
+            return {}
+        verifiers: dict[str, Verifier] = {}
+        for issuer, entry in given.items():
+            name = f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]"
+            if not _is_text(issuer) or not isinstance(entry, Mapping):
+                self.problems.append(f"{name} must be the dict of an issuer that is a str.")
+                continue
+            reader = _Reader(entry, name)
+            verifier = reader.trusted_issuer(issuer, own_audience, options)
+            self.problems += reader.problems
+            if verifier is not None:
+                verifiers[issuer] = verifier
+        return verifiers
+
+    def trusted_issuer(self, issuer: str, audience: tuple[str, ...], options: Mapping[str, Any]) -> Verifier | None:
+        arguments: dict[str, Any] = {
+            "jwks_url": self.text("jwks_url", ""),
+            "revocations_url": self.text_or_none("revocations_url", ""),
+            "algorithms": self.texts("algorithms", ASYMMETRIC_ALGORITHMS),
+            "audience": self.one_or_more("audience", audience),
+            "timeout": self.duration("timeout", timedelta(seconds=5), least=MIN_TIMEOUT, most=MAX_TIMEOUT),
+            "allow_http": self.boolean("allow_http", default=False),
+        }
+        self.refuse_unknown("key")
+        if not arguments["audience"]:
+            self.problems.append(
+                f"{self.name} needs an 'audience', or JWTAUTH an 'AUDIENCE': what its tokens for this service name."
+            )
+        if self.problems:
+            return None
+        try:
+            return Verifier(issuer=issuer, **arguments, **options)
+        except ValueError as error:
+            self.problems.append(f"{self.name}: {error}")
+            return None
+
+    def refuse_unknown(self, word: str) -> None:
         self.problems += [
-            f"JWTAUTH has no setting {key!r}; it knows {', '.join(sorted(self.read_keys))}."
+            f"{self.name} has no {word} {key!r}; it knows {', '.join(sorted(self.read_keys))}."
             for key in self.given
             if key not in self.read_keys
         ]
-        if self.problems:
-            raise InvalidSettingsError(self.problems)
-        verifier = Verifier(
-            issuer=issuer,
-            audience=values["audience"],
-            keys=values["signing_keys"],
-            leeway=values["leeway"],
-            max_lifetime=access_token_lifetime,
-            max_token_length=values["max_token_length"],
-            cache_size=cache_size or 0,
-        )
-        return Config(verifier=verifier, **values)
 
     def value(self, key: str, default: Any) -> Any:
         self.read_keys.add(key)
         return self.given.get(key, default)
 
     def refuse(self, key: str, rule: str, value: object) -> None:
-        self.problems.append(f"JWTAUTH[{key!r}] must be {rule}, not {_kind(value)}.")
+        self.problems.append(f"{self.name}[{key!r}] must be {rule}, not {_kind(value)}.")
+
+    def text_or_none(self, key: str, default: str) -> str | None:
+        return None if self.value(key, default) is None else self.text(key, default)
 
     def text(self, key: str, default: str) -> str:
         value = self.value(key, default)
-        if not _is_text(value):
+        if key in self.given and not _is_text(value):
             self.refuse(key, "a str that is not empty and has no control characters", value)
             return default
         return str(value)
@@ -177,14 +283,16 @@ class _Reader:
             return default
         return tuple(value)
 
-    def audience(self, issuer: str) -> tuple[str, ...]:
-        value = self.value("AUDIENCE", issuer)
+    def one_or_more(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        value = self.value(key, default)
+        if key not in self.given:
+            return default
         if _is_text(value):
             return (value,)
         if not value:
-            self.refuse("AUDIENCE", "a str, or a list of at least one str", value)
-            return (issuer,)
-        return self.texts("AUDIENCE", (issuer,))
+            self.refuse(key, "a str, or a list of at least one str", value)
+            return default
+        return self.texts(key, default)
 
     def boolean(self, key: str, *, default: bool) -> bool:
         value = self.value(key, default)
@@ -294,7 +402,7 @@ def _kind(value: object) -> str:
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:
-    if setting in {"JWTAUTH", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUTH_USER_MODEL"}:
+    if setting in {"JWTAUTH", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUTH_USER_MODEL", "INSTALLED_APPS"}:
         _load.cache_clear()
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import NotSupportedError, OperationalError, connections, transaction
@@ -21,6 +21,8 @@ _CLOCKS = {
     "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
 }
 SUPPORTED_VENDORS = tuple(_CLOCKS)
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 _POSTGRESQL_CONTENTION = {"40001", "40P01"}  # SQLSTATE: serialization failure, deadlock
 _MYSQL_CONTENTION = {1020, 1205, 1213}  # record changed since last read, lock wait timeout, deadlock
@@ -102,6 +104,13 @@ def is_contention(error: OperationalError) -> bool:
         or getattr(cause, "sqlite_errorname", "").startswith(_SQLITE_CONTENTION)
         or (bool(error.args) and error.args[0] in _MYSQL_CONTENTION)
     )
+
+
+def never_atomic(view: View) -> View:
+    """Mark a view function so that ``ATOMIC_REQUESTS`` opens no transaction around it, on any database."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
 
 
 def refuse_transaction(using: str, what: str) -> None:

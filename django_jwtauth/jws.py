@@ -11,10 +11,10 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import InvalidTokenError
-from .keys import Key, KeySet, b64url_decode, b64url_encode
+from .keys import Key, b64url_decode, b64url_encode
 
 YEAR_10000 = 253402300800  # no datetime can hold this
 MAX_GENERATION = 2**31
@@ -32,12 +32,22 @@ class Profile:
     """Claims that must be there, as strings that are not empty."""
     integers: tuple[str, ...] = ()
     """Claims that must be there, as integers from 0 to 2^31 - 1."""
+    has_audience: bool = True
+    """Whether it is meant for somebody in particular."""
 
 
 ACCESS = Profile(typ="at+jwt", strings=("iss", "sub", "client_id", "jti", "sid"))  # RFC 9068 section 2.2
 REFRESH = Profile(typ="rt+jwt", strings=("iss", "jti", "sid"), integers=("gen",))
+REVOCATIONS = Profile(typ="revocations+jwt", strings=("iss",), integers=("ttl", "max_lifetime"), has_audience=False)
 
 _OPTIONAL_STRINGS = ("scope", "acr")
+
+
+class Keys(Protocol):
+    """Where a key is found by its ``kid``: a :class:`~django_jwtauth.keys.KeySet`, or another issuer's keys."""
+
+    def get(self, kid: object) -> Key | None:
+        """Return the key of that ``kid``, or ``None``. Any value may be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,7 @@ def sign(claims: Mapping[str, Any], *, typ: str, key: Key) -> str:
     return f"{message.decode('ascii')}.{b64url_encode(key.sign(message))}"
 
 
-def verify(raw: str | bytes, *, profile: Profile, keys: KeySet, max_length: int) -> Signed:
+def verify(raw: str | bytes, *, profile: Profile, keys: Keys, max_length: int) -> Signed:
     """Read a token and check its form, type, algorithm and signature.
 
     Args:
@@ -75,14 +85,10 @@ def verify(raw: str | bytes, *, profile: Profile, keys: KeySet, max_length: int)
     Raises:
         InvalidTokenError: ``invalid``, or ``wrong_type`` for another ``typ``. Never another exception.
     """
-    if len(raw) > max_length:
-        raise InvalidTokenError("invalid")
     try:
-        data = raw.encode("ascii") if isinstance(raw, str) else raw
-        if not (match := _COMPACT.fullmatch(data)):
-            raise ValueError("not three segments")
+        data, match = _split(raw, max_length)
         header_bytes, payload, signature = (b64url_decode(segment) for segment in match.groups())
-        header, claims = _load(header_bytes), _load(payload)
+        header, claims = load_object(header_bytes), load_object(payload)
     except (ValueError, RecursionError):
         raise InvalidTokenError("invalid") from None
     # `crit` names extensions, and `b64` is one (RFC 7797); we know none. `jku`, `jwk`, `x5u`, `x5c` are not looked at.
@@ -103,27 +109,43 @@ def verify(raw: str | bytes, *, profile: Profile, keys: KeySet, max_length: int)
     return Signed(key=key, claims=claims, payload=payload)
 
 
+def claimed_issuer(raw: str | bytes, *, max_length: int) -> str:
+    """Return the ``iss`` of a token that nobody has verified, to choose whose keys may verify it. Nothing else.
+
+    Raises:
+        InvalidTokenError: ``invalid``, if it has none.
+    """
+    try:
+        _, match = _split(raw, max_length)
+        issuer = load_object(b64url_decode(match[2])).get("iss")
+    except (ValueError, RecursionError):
+        issuer = None
+    if not isinstance(issuer, str):
+        raise InvalidTokenError("invalid")
+    return issuer
+
+
 def reload(payload: bytes) -> dict[str, Any]:
     """Read the payload of a token that :func:`verify` has accepted before, without checking it again."""
     claims: dict[str, Any] = json.loads(payload)
     return claims
 
 
-def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str]) -> None:
+def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] = ()) -> None:
     """Check that the claims of the type are there, well-formed, and meant for us.
 
     Args:
         claims: The claims of a token whose signature is good.
         profile: Its type.
         issuer: The one issuer the key belongs to; compared exactly.
-        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3).
+        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3), if the type has any.
 
     Raises:
         InvalidTokenError: ``invalid``, ``wrong_issuer`` or ``wrong_audience``.
     """
     strings = [claims.get(name) for name in profile.strings]
     strings += [claims[name] for name in _OPTIONAL_STRINGS if name in claims]
-    aud = claims.get("aud")
+    aud = claims.get("aud") if profile.has_audience else "anybody"
     audiences = aud if isinstance(aud, list) else [aud]
     times = [claims.get("iat"), claims.get("exp")]
     times += [claims[name] for name in ("nbf", "auth_time") if name in claims]
@@ -138,7 +160,7 @@ def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, au
         raise InvalidTokenError("invalid")
     if claims["iss"] != issuer:
         raise InvalidTokenError("wrong_issuer")
-    if not any(value in audience for value in audiences):
+    if profile.has_audience and not any(value in audience for value in audiences):
         raise InvalidTokenError("wrong_audience")
 
 
@@ -172,8 +194,13 @@ def _dump(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _load(data: bytes) -> dict[str, Any]:
-    """Read a JSON object: UTF-8 only, no duplicates, no NaN or Infinity, no lone surrogates (RFC 8725 section 2.6)."""
+def load_object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object: UTF-8 only, no duplicates, no NaN or Infinity, no lone surrogates (RFC 8725 section 2.6).
+
+    Raises:
+        ValueError: if it is anything else.
+        RecursionError: if it is nested too deep.
+    """
     value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError("not an object")
@@ -181,6 +208,16 @@ def _load(data: bytes) -> dict[str, Any]:
         # Only an escape can smuggle in a lone surrogate; it makes this encode() fail.
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def _split(raw: str | bytes, max_length: int) -> tuple[bytes, re.Match[bytes]]:
+    """Return the bytes of a token, and its three segments."""
+    if len(raw) > max_length:
+        raise ValueError("too long")
+    data = raw.encode("ascii") if isinstance(raw, str) else raw
+    if not (match := _COMPACT.fullmatch(data)):
+        raise ValueError("not three segments")
+    return data, match
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The two tables: sessions, and single access tokens that were revoked. No token is stored, and no hash of one."""
+"""The tables: sessions, single access tokens that were revoked, and the times when many sessions ended at once.
+
+No token is stored, and no hash of one.
+"""
 
 import hmac
 import secrets
@@ -73,7 +76,12 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
     def live(self, now: datetime) -> Self:
         """Those that can still be refreshed."""
         idle_since = now - conf.get_config().refresh_token_lifetime
-        return self.filter(revoked_at__isnull=True, expires_at__gt=now, rotated_at__gt=idle_since)
+        started = self.filter(revoked_at__isnull=True, expires_at__gt=now, rotated_at__gt=idle_since)
+        return started.not_signed_out()
+
+    def not_signed_out(self) -> Self:
+        """Those that began after the last time everyone was signed out."""
+        return self.exclude(signed_out())
 
     def with_sid(self, sid: str) -> Self:
         """The one of a token's ``sid``; none, without a query, unless that is a UUID exactly as we write it."""
@@ -84,15 +92,16 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
         return self.filter(pk=value) if str(value) == sid else self.none()
 
     def with_clock(self) -> Self:
-        """Read the database's clock along with each row, as ``database_now``."""
-        return self.annotate(database_now=DatabaseNow())
+        """Read along with each row what :meth:`RefreshToken.refusal` judges by: the time, and who was signed out."""
+        return self.annotate(database_now=DatabaseNow(), signed_out=signed_out())
 
     def purgeable(self, now: datetime) -> Self:
         """Those that serve nobody: expired, idle or long revoked, and on no revocation list any more."""
         config = conf.get_config()
         unlisted = now - config.revocation_retention
         dead = models.Q(expires_at__lte=now) | models.Q(rotated_at__lte=now - config.refresh_token_lifetime)
-        long_revoked = models.Q(revoked_at__lte=min(unlisted, now - config.purge_revoked_after))
+        long_ago = min(unlisted, now - config.purge_revoked_after)
+        long_revoked = models.Q(revoked_at__lte=long_ago) | models.Q(signed_out(not_before__lte=long_ago))
         return self.filter(models.Q(revoked_at__isnull=True) & dead | long_revoked)
 
 
@@ -150,7 +159,14 @@ class RefreshToken(models.Model):
         verbose_name = _("refresh token (session)")
         verbose_name_plural = _("refresh tokens (sessions)")
         default_permissions = ("view",)
-        permissions = [("revoke_refreshtoken", _("Can revoke refresh tokens (sessions)"))]
+        permissions = [
+            ("revoke_refreshtoken", _("Can revoke refresh tokens (sessions)")),
+            ("introspect_token", _("Can introspect tokens")),
+        ]
+
+    # Read along by `with_clock()`.
+    database_now: datetime
+    signed_out: bool
 
     def __str__(self) -> str:
         return str(self.pk)
@@ -198,11 +214,13 @@ class RefreshToken(models.Model):
     def refusal(self, now: datetime, *, ends_at: datetime) -> str:
         """Say why tokens of this session are refused, whatever they are; empty if they are not.
 
+        The row must have been read ``with_clock()``.
+
         Args:
             now: The database's time.
             ends_at: The limit to judge by: ``idle_at`` for refresh tokens, ``expires_at`` for access tokens.
         """
-        if self.revoked_at is not None or self.user is None:
+        if self.revoked_at is not None or self.user is None or self.signed_out:
             return "revoked"
         if now >= ends_at:
             return "session_expired"
@@ -255,3 +273,60 @@ class BlacklistedToken(models.Model):
 
     def __str__(self) -> str:
         return self.jti
+
+
+class NotBeforeQuerySet(models.QuerySet["NotBefore"]):
+    """The words for sets of such times."""
+
+    def purgeable(self, now: datetime) -> Self:
+        """Those that no session and no access token is judged by any more.
+
+        The last time everyone was signed out stays for ever: it is one row.
+        """
+        old = self.filter(not_before__lte=now - conf.get_config().revocation_retention)
+        newer = NotBefore.objects.filter(user__isnull=True, not_before__gt=models.OuterRef("not_before"))
+        return old.filter(models.Q(user__isnull=False) | models.Q(models.Exists(newer)))
+
+
+class NotBefore(models.Model):
+    """Everyone, or a user with very many sessions, was signed out: one time in place of the ids of all sessions."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text=_("Nobody in particular: everyone."),
+    )
+    subject = models.CharField(_("subject"), max_length=255, blank=True)
+    not_before = models.DateTimeField(
+        _("not before"), help_text=_("Access tokens issued until then are refused; sessions of everyone too.")
+    )
+    created_at = models.DateTimeField(_("signed out"), db_index=True)
+    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("revoked by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    objects = NotBeforeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("time of signing out everyone")
+        verbose_name_plural = _("times of signing out everyone")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.subject or '*'} {self.not_before}"
+
+
+def signed_out(**conditions: Any) -> models.Exists:
+    """Tell of a session whether it began before everyone was signed out."""
+    times = NotBefore.objects.filter(user__isnull=True, not_before__gte=models.OuterRef("created_at"), **conditions)
+    return models.Exists(times)

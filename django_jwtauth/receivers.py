@@ -13,7 +13,7 @@ from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
-from . import revocation, sessions
+from . import ending, revocation
 from .models import RefreshToken, user_key
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
@@ -34,7 +34,7 @@ def user_will_be_saved(
     if stored and better and _needs_upgrade(stored):
         former = copy.copy(instance)
         former.password = stored
-        instance.__dict__[_UPGRADED] = sessions.upgrade_hash(instance, former)
+        instance.__dict__[_UPGRADED] = ending.upgrade_hash(instance, former)
 
 
 def user_was_saved(
@@ -54,7 +54,7 @@ def user_was_saved(
         # The object's password was not saved, and may be an old one: it must not decide anything.
         or ("is_active" in update_fields and not instance.is_active)
     ):
-        sessions.end_for_user_change(instance)
+        ending.end_for_user_change(instance)
 
 
 def user_was_deleted(using: str, **kwargs: Any) -> None:

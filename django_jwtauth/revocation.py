@@ -1,27 +1,30 @@
 """Is it revoked? Answered from memory, without a query per request.
 
-Each process keeps the list of what was revoked lately: the ids of sessions and of single access tokens. Entries
-stay until every access token they concern has expired, so the list is short however many sessions there were.
+Each process keeps the list of what was revoked lately here, at the issuer: the ids of sessions and of single access
+tokens. Entries stay until every access token they concern has expired, so the list is short however many sessions
+there were.
 """
 
 import logging
-import os
-import threading
+import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.conf import settings
 from django.db import Error, transaction
-from django.db.models import CharField, F, Value
+from django.db.models import CharField, Exists, F, OuterRef, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from . import conf
+from .database import epoch
 from .errors import InvalidTokenError
+from .polling import Held, Kept
+from .revocation_list import RevocationList
 from .verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth")
@@ -30,8 +33,6 @@ OVERLAP = timedelta(seconds=60)
 """How far each reading goes back behind the newest entry seen: for transactions that commit late."""
 FULL_READ_SECONDS = 60.0
 """How often everything is read anew, for what committed even later."""
-FIRST_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 10.0
 SUMMER_TIME = timedelta(hours=1)
 """How far local times, which is what ``USE_TZ = False`` stores, may jump."""
 WAIT_SECONDS = 10.0
@@ -40,30 +41,26 @@ WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The revocation list as it was read at one moment."""
+    """The tables as they were read at one moment."""
 
-    started: float
-    """When the reading of it began, on the monotonic clock."""
     full_at: float
     """When all of it was last read, on the monotonic clock."""
-    entries: Mapping[str, datetime] = field(repr=False)
-    """Session ids (``sid``) and token ids (``jti``), with the time of their revocation."""
+    sids: Mapping[str, datetime] = field(repr=False)
+    """Session ids, with the time of their revocation."""
+    jtis: Mapping[str, datetime] = field(repr=False)
+    """Ids of access tokens, likewise."""
+    revoked: RevocationList
+    """The list made of them."""
 
 
-class RevocationList:
+class LocalRevocations(Kept[Snapshot]):
     """The list of this process, read from the database when it is needed and no longer fresh."""
 
-    def __init__(self) -> None:
-        self._renew()
+    failures = (Error,)
 
     def _renew(self) -> None:
-        """Begin with nothing; after a fork too, for another thread of the parent may have held the lock."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._stale_since = self._reread_since = 0.0
-        self._backoff = FIRST_BACKOFF_SECONDS
-        self._retry_at = 0.0
+        super()._renew()
+        self._stale_since = self._reread_since = float("-inf")
 
     def mark_stale(self) -> None:
         """Make the next request read the list anew: something was revoked in this process."""
@@ -73,60 +70,56 @@ class RevocationList:
         """Make the next request read all of the list: an entry may be gone, which no incremental reading can tell."""
         self._reread_since = self._stale_since = time.monotonic()
 
-    def entries(self) -> Mapping[str, datetime] | None:
+    def age(self) -> float:
+        """Return the age of the list in seconds; infinite if something was revoked here since it was read."""
+        held = self._held
+        return float("inf") if held is None or held.started <= self._stale_since else held.age
+
+    def current(self) -> RevocationList | None:
         """Return the list, as fresh as the settings ask; ``None`` if it cannot be had and they fail open.
 
         Raises:
             InvalidTokenError: ``stale``, if it cannot be had and they do not.
         """
-        if self._pid != os.getpid():
-            self._renew()
         config = conf.get_config()
-        interval = config.revocation_poll_interval.total_seconds()
-        age, lock = self._age(), self._lock
-        if age > interval and lock.acquire(timeout=WAIT_SECONDS if age > 2 * interval else 0):
-            # One thread reads. Past twice the interval the others wait for it here, and then find the list fresh.
-            try:
-                if self._age() > interval and time.monotonic() >= self._retry_at:
-                    self._read()
-            finally:
-                lock.release()
-        snapshot = self._snapshot
-        if snapshot is None or time.monotonic() - snapshot.started > config.revocation_max_staleness.total_seconds():
+        held = self.fresh(interval=config.revocation_poll_interval.total_seconds(), patience=WAIT_SECONDS)
+        if held is None or held.age > config.revocation_max_staleness.total_seconds():
             if not config.revocation_fail_open:
                 raise InvalidTokenError("stale")
-            return snapshot.entries if snapshot else None
-        return snapshot.entries
+            return held.value.revoked if held else None
+        return held.value.revoked
 
-    def _age(self) -> float:
-        """Return the age of the list in seconds; infinite if something was revoked here since it was read."""
-        snapshot = self._snapshot
-        if snapshot is None or snapshot.started <= self._stale_since:
-            return float("inf")
-        return time.monotonic() - snapshot.started
-
-    def _read(self) -> None:
-        started = time.monotonic()
-        last = self._snapshot
-        full = last is None or last.full_at <= self._reread_since or started - last.full_at >= FULL_READ_SECONDS
+    def read(self, last: Snapshot | None) -> Snapshot:
+        """Read what is new, and once in a while everything. One query."""
+        full = last is None or last.full_at <= self._reread_since or self._began - last.full_at >= FULL_READ_SECONDS
         oldest = timezone.now() - conf.get_config().revocation_retention
         if not settings.USE_TZ:
             oldest -= SUMMER_TIME
-        known = {} if last is None or full else {key: at for key, at in last.entries.items() if at >= oldest}
-        since = max([*known.values(), oldest + OVERLAP]) - OVERLAP
-        try:
-            known.update(_revoked_since(since))
-        except Error:
-            self._retry_at = started + self._backoff
-            self._backoff = min(2 * self._backoff, MAX_BACKOFF_SECONDS)
-            logger.exception("The revocation list cannot be read.")
-            return
-        self._backoff, self._retry_at = FIRST_BACKOFF_SECONDS, 0.0
-        full_at = started if last is None or full else last.full_at
-        self._snapshot = Snapshot(started=started, full_at=full_at, entries=known)
+        sids: dict[str, datetime] = {}
+        jtis: dict[str, datetime] = {}
+        if last is not None and not full:
+            sids.update((sid, at) for sid, at in last.sids.items() if at >= oldest)
+            jtis.update((jti, at) for jti, at in last.jtis.items() if at >= oldest)
+        since = max([*sids.values(), *jtis.values(), oldest + OVERLAP]) - OVERLAP
+        not_before = {"": 0}
+        for kind, key, at in _revoked_since(since, oldest):
+            if kind == "sid":
+                # Without a UUID type of its own, a database gives 32 digits where a token has dashes between them.
+                sids[str(uuid.UUID(key))] = at
+            elif kind == "jti":
+                jtis[key] = at
+            else:
+                not_before[key] = max(math.floor(epoch(at)), not_before.get(key, 0))
+        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before.pop(""), subs=not_before)
+        full_at = self._began if last is None or full else last.full_at
+        return Snapshot(full_at=full_at, sids=sids, jtis=jtis, revoked=revoked)
+
+    def report(self, error: Exception) -> None:
+        """Log it."""
+        logger.error("The revocation list cannot be read.", exc_info=error)
 
 
-_list = RevocationList()
+_list = LocalRevocations()
 mark_stale = _list.mark_stale
 
 
@@ -141,16 +134,30 @@ def reread_on_commit(using: str) -> None:
 
 
 def check(token: AccessToken) -> None:
-    """Refuse an access token that was revoked, or whose session was.
+    """Refuse an access token of our own that was revoked, or whose session was.
 
     At most one query per poll interval and process; else none.
 
     Raises:
         InvalidTokenError: ``revoked``; or ``stale``, if the list cannot be read and is too old.
     """
-    entries = _list.entries()
-    if entries and (token.sid in entries or token.jti in entries):
+    revoked = _list.current()
+    if revoked is not None and revoked.covers(token.claims):
         raise InvalidTokenError("revoked")
+
+
+def published(*, max_age: float) -> Held[Snapshot] | None:
+    """Return the list for others to read; ``None`` if it cannot be read now.
+
+    At most one query per ``max_age`` and process, also when this process revokes more often than that.
+
+    Args:
+        max_age: How old the copy of this process may be, in seconds.
+    """
+    held = _list.held
+    if held is None or held.age > max_age:
+        held = _list.fresh(interval=max_age, patience=WAIT_SECONDS)
+    return held if held is not None and held.age <= 2 * max_age else None
 
 
 def _now_and_on_commit(action: Callable[[], None], using: str) -> None:
@@ -158,16 +165,20 @@ def _now_and_on_commit(action: Callable[[], None], using: str) -> None:
     transaction.on_commit(action, using=using, robust=True)
 
 
-def _revoked_since(since: datetime) -> dict[str, datetime]:
-    """Read both kinds of revocations, in one query."""
+def _revoked_since(since: datetime, oldest: datetime) -> Iterable[tuple[str, str, datetime]]:
+    """Read all kinds of revocations, in one query: what it is, which, and when."""
     sessions = apps.get_model("django_jwtauth", "RefreshToken")
     tokens = apps.get_model("django_jwtauth", "BlacklistedToken")
     using = sessions.write_alias()
+    times = apps.get_model("django_jwtauth", "NotBefore").objects.using(using)
     text = CharField()
-    revoked = sessions.objects.using(using).filter(revoked_at__gte=since)
+    together = times.filter(user=OuterRef("user"), created_at=OuterRef("revoked_at"))
+    # One time stands for all the sessions of a user that ended with it.
+    revoked = sessions.objects.using(using).filter(~Exists(together), revoked_at__gte=since)
     blacklisted = tokens.objects.using(using).filter(created_at__gte=since)
-    rows = revoked.values_list(Value("sid", text), Cast("pk", text), F("revoked_at")).union(
-        blacklisted.values_list(Value("jti", text), Cast("jti", text), F("created_at")), all=True
+    recent = times.filter(not_before__gte=oldest)
+    return revoked.values_list(Value("sid", text), Cast("pk", text), F("revoked_at")).union(
+        blacklisted.values_list(Value("jti", text), Cast("jti", text), F("created_at")),
+        recent.values_list(Value("sub", text), Cast("subject", text), F("not_before")),
+        all=True,
     )
-    # Without a UUID type of its own, a database gives 32 digits where a token has dashes between them.
-    return {str(uuid.UUID(key)) if kind == "sid" else key: at for kind, key, at in rows}

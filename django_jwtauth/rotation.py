@@ -42,7 +42,7 @@ def read(claims: RefreshClaims, *, using: str) -> tuple[RefreshToken, datetime]:
         InvalidTokenError: with the reason why tokens of the session are refused.
     """
     session = find(claims, using=using)
-    now: datetime = session.database_now  # type: ignore[attr-defined]  # annotated
+    now = session.database_now
     if reason := session.refusal(now, ends_at=session.idle_at):
         raise InvalidTokenError(reason)
     return session, now

@@ -48,6 +48,12 @@ class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]
     token = TokenField()
 
 
+class OAuthTokenSerializer(VerifySerializer):
+    """A token, and perhaps what kind of token its sender thinks it is (RFC 7009 section 2.1, RFC 7662 section 2.1)."""
+
+    token_type_hint = serializers.CharField(required=False, allow_blank=True)
+
+
 class EmptySerializer(serializers.Serializer):  # type: ignore[type-arg]
     """No body. REST framework's answer to OPTIONS, and schema generators, ask every view for a serializer."""
 

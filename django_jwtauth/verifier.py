@@ -11,6 +11,7 @@ from typing import Any
 from . import jws
 from .errors import InvalidTokenError
 from .keys import Key, KeySet
+from .remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,8 @@ class AccessToken:
 class Verifier:
     """Verifies access tokens of one issuer, and remembers which ones it has verified.
 
-    Safe to share between threads, and after a fork.
+    Keys and revocations of the issuer are fetched in the background, from the first use on, and fetched again and
+    again. Safe to share between threads, and after a fork.
     """
 
     def __init__(
@@ -70,39 +72,85 @@ class Verifier:
         *,
         issuer: str,
         audience: str | Sequence[str],
-        keys: KeySet,
+        keys: KeySet | None = None,
+        jwks_url: str = "",
+        revocations_url: str | None = "",
+        algorithms: Sequence[str] = ASYMMETRIC_ALGORITHMS,
+        poll_interval: timedelta = timedelta(seconds=2),
+        max_staleness: timedelta = timedelta(minutes=5),
+        fail_open: bool = False,
+        timeout: timedelta = timedelta(seconds=5),
+        allow_http: bool = False,
         leeway: timedelta = timedelta(seconds=5),
         max_lifetime: timedelta | None = None,
         max_token_length: int = 4096,
         cache_size: int = 4096,
     ) -> None:
-        """Say whom to trust.
+        """Say whom to trust. Nothing is fetched yet.
 
         Args:
-            issuer: The ``iss`` of its tokens, compared exactly.
+            issuer: The ``iss`` of its tokens, compared exactly: an https URL, unless all below is given.
             audience: Who we are: the ``aud`` that is accepted, one or several.
-            keys: The issuer's keys.
+            keys: The issuer's keys, if they are not to be fetched; then there is no revocation list either.
+            jwks_url: Where its keys are; by default where its metadata says (RFC 8414), else
+                ``<issuer>/.well-known/jwks.json``.
+            revocations_url: Where its revocation list is; by default where its metadata says, else
+                ``<issuer>/.well-known/jwt-revocations``. ``None`` for an issuer that has none.
+            algorithms: Those that are trusted.
+            poll_interval: How often the revocation list is read.
+            max_staleness: How long a revocation list is used that cannot be read anew.
+            fail_open: Whether tokens are accepted after that, unless they are on the last list.
+            timeout: How long fetching a document may take; and how long a request waits when nothing is known yet.
+            allow_http: Whether http will do: only where nobody else can listen or answer. To this machine it does.
             leeway: How far the clocks may differ.
-            max_lifetime: How long after its ``iat`` a token is accepted, whatever its ``exp``; ``None`` for no limit.
+            max_lifetime: How long after its ``iat`` a token is accepted, whatever its ``exp``; ``None`` for no limit
+                but that of the revocation list.
             max_token_length: In bytes; longer tokens are refused unread.
             cache_size: How many verified tokens are remembered; 0 for none.
 
         Raises:
-            ValueError: if issuer or audience is empty.
+            ValueError: if issuer, audience or an algorithm is none, or a URL is none that can be trusted.
         """
         self.issuer = issuer
         self.audience = (audience,) if isinstance(audience, str) else tuple(audience)
         if not issuer or not self.audience or not all(self.audience):
             raise ValueError("A verifier needs an issuer and an audience.")
-        self.keys = keys
+        if not algorithms or not set(algorithms) <= set(ASYMMETRIC_ALGORITHMS):
+            raise ValueError(f"The algorithms are some of {', '.join(ASYMMETRIC_ALGORITHMS)}.")
+        if keys is not None and (jwks_url or revocations_url):
+            raise ValueError("A verifier has either keys or URLs.")
         self.leeway = leeway.total_seconds()
         # A token may live that long; what claims to be older or from the future is refused even without a limit.
         self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()
         self.max_token_length = max_token_length
+        self.keys: jws.Keys
+        self.revocations: RemoteRevocations | None = None
+        if keys is not None:
+            self.keys = keys
+        else:
+            source = Issuer(
+                issuer=issuer,
+                jwks_url=jwks_url,
+                revocations_url=revocations_url,
+                timeout=timeout.total_seconds(),
+                allow_http=allow_http,
+            )
+            self.keys = RemoteKeys(source, algorithms=algorithms)
+            if revocations_url is not None:
+                self.revocations = RemoteRevocations(
+                    source,
+                    keys=self.keys,
+                    interval=poll_interval.total_seconds(),
+                    max_staleness=max_staleness.total_seconds(),
+                    fail_open=fail_open,
+                    leeway=self.leeway,
+                )
         self._cache = _VerifiedTokens(cache_size)
 
     def verify(self, raw: str | bytes, *, now: float | None = None) -> AccessToken:
-        """Verify an access token: form, type, signature, issuer, audience, claims, times, in this order.
+        """Verify an access token: form, type, signature, issuer, audience, claims, times, revocation, in this order.
+
+        No network is involved, but for the first tokens: those wait until keys and revocation list are there.
 
         Args:
             raw: The token as it was sent.
@@ -113,6 +161,8 @@ class Verifier:
         """
         claims = self._verified_claims(raw)
         jws.check_times(claims, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
+        if self.revocations is not None:
+            self.revocations.check(claims, now=now)
         return AccessToken.from_claims(claims)
 
     def _verified_claims(self, raw: str | bytes) -> dict[str, Any]:
@@ -128,6 +178,27 @@ class Verifier:
         jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=self.issuer, audience=self.audience)
         self._cache.put(digest, (signed.key, signed.payload))
         return signed.claims
+
+
+def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessToken:
+    """Verify an access token of any of several issuers. Each one's keys are good for its own tokens only.
+
+    Args:
+        raw: The token as it was sent.
+        verifiers: One for each issuer, by issuer.
+
+    Raises:
+        InvalidTokenError: with the ``reason`` why it is refused; ``invalid`` for any other issuer's.
+    """
+    if len(verifiers) == 1:
+        (verifier,) = verifiers.values()
+    else:
+        longest = max(verifier.max_token_length for verifier in verifiers.values())
+        found = verifiers.get(jws.claimed_issuer(raw, max_length=longest))
+        if found is None:
+            raise InvalidTokenError("invalid")
+        verifier = found
+    return verifier.verify(raw)
 
 
 def _digest(raw: str | bytes) -> bytes:

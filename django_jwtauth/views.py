@@ -5,13 +5,13 @@ never run in a transaction of the request's: a refused request may have written 
 REST framework would roll back.
 """
 
-from typing import Any
+import contextlib
+from typing import Any, cast
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import SuspiciousOperation
-from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.decorators import method_decorator
@@ -22,19 +22,20 @@ from rest_framework.exceptions import APIException, AuthenticationFailed, NotAut
 from rest_framework.generics import GenericAPIView
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import BaseParser, FormParser, JSONParser, MultiPartParser
-from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from . import serializers, sessions
+from . import conf, serializers, sessions
 from .authentication import JWTAuthentication, error_body
-from .database import database_now
+from .database import database_now, epoch, never_atomic
 from .errors import InvalidTokenError, JWTAuthError, RefreshConflictError
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason
 from .sessions import TokenPair
 from .throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from .verifier import AccessToken
 
 
 class _NeverFails(BaseParser):
@@ -80,10 +81,7 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
 
         Its form fields, which are all secrets, are kept out of error reports.
         """
-        view = sensitive_post_parameters()(super().as_view(**initkwargs))
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return never_atomic(sensitive_post_parameters()(super().as_view(**initkwargs)))
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer our errors; everything else is REST framework's."""
@@ -134,6 +132,14 @@ class TokenPairView(JWTAuthView):
             "expires_in": pair.expires_in,
             "refresh_expires_in": pair.refresh_expires_in,
         }
+
+
+class MayIntrospect(BasePermission):
+    """Asks for the permission to introspect tokens."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Tell whether the user has it."""
+        return bool(request.user.has_perm("django_jwtauth.introspect_token"))
 
 
 class TokenView(TokenPairView):
@@ -221,12 +227,44 @@ class TokenBlacklistView(JWTAuthView):
         return Response({})
 
 
+class OAuthTokenView(JWTAuthView):
+    """What the endpoints of RFC 7009 and RFC 7662 share: ``token`` and ``token_type_hint``, best as a form."""
+
+    serializer_class: Any = serializers.OAuthTokenSerializer
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Add the error code of RFC 6749 section 5.2 to what is wrong with the fields."""
+        response = super().handle_exception(exc)
+        if isinstance(exc, ValidationError) and isinstance(response.data, dict):
+            response.data = {"error": "invalid_request", **response.data}
+        return response
+
+
+class TokenRevokeView(OAuthTokenView):
+    """Revoke a token (RFC 7009): of a refresh token, of any generation, the session; of an access token itself."""
+
+    @method_decorator(sensitive_variables("raw"))
+    def post(self, request: Request) -> Response:
+        """Answer 200 whatever the token was (section 2.2): one that is not good is revoked already."""
+        raw = self.read(request)["token"]
+        try:
+            session = sessions.find(raw)
+        except InvalidTokenError as error:
+            if error.reason == "wrong_type":
+                with contextlib.suppress(InvalidTokenError):
+                    sessions.blacklist(raw, reason=RevokedReason.LOGOUT)
+        else:
+            if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+                _send_logged_out(request, session.user)
+        return Response({})
+
+
 class AuthenticatedView(JWTAuthView):
     """What the endpoints share that are called with an access token."""
 
     serializer_class: Any = serializers.EmptySerializer
     authentication_classes = (JWTAuthentication,)
-    permission_classes = (IsAuthenticated,)
+    permission_classes: Any = (IsAuthenticated,)
 
     def own_sessions(self) -> RefreshTokenQuerySet:
         """Return all sessions of the user, also those that have ended."""
@@ -255,9 +293,51 @@ class LogoutAllView(AuthenticatedView):
 
     def post(self, request: Request) -> Response:
         """Revoke them, and say how many."""
-        count = sessions.revoke(self.own_sessions(), reason=RevokedReason.LOGOUT_ALL)
+        count = sessions.revoke_all(cast(AbstractBaseUser, request.user), reason=RevokedReason.LOGOUT_ALL)
         _send_logged_out(request, request.user)
         return Response({"revoked": count})
+
+
+class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
+    """Say what a token is worth (RFC 7662), to who may ask: permission ``django_jwtauth.introspect_token``."""
+
+    serializer_class = serializers.OAuthTokenSerializer
+    permission_classes = (IsAuthenticated, MayIntrospect)
+
+    @method_decorator(sensitive_variables("raw", "data"))
+    def post(self, request: Request) -> Response:
+        """Answer ``{"active": false}`` and no more for a token that would be refused (section 2.2)."""
+        data = self.read(request)
+        raw = data["token"]
+        try:
+            # A caller that looks at "active" only must not take a refresh token for an access token; so those are
+            # known only to who says that it is one.
+            if data.get("token_type_hint") == "refresh_token":
+                return Response(self.describe_refresh(sessions.verify_refresh(raw)))
+            return Response(self.describe_access(*JWTAuthentication().authenticate_token(raw)))
+        except InvalidTokenError:
+            return Response({"active": False})
+
+    def describe_access(self, user: Any, token: AccessToken) -> dict[str, Any]:
+        """Return the answer for an access token: what it says, and the user's name."""
+        claims = {name: value for name, value in token.claims.items() if name not in ("active", "username")}
+        return {"active": True, "token_type": "Bearer", "username": user.get_username(), **claims}
+
+    def describe_refresh(self, session: RefreshToken) -> dict[str, Any]:
+        """Return the answer for a refresh token."""
+        config = conf.get_config()
+        user: Any = session.user
+        return {
+            "active": True,
+            "iss": config.issuer,
+            "client_id": config.client_id,
+            "sub": session.subject,
+            "username": user.get_username(),
+            "sid": str(session.pk),
+            "iat": int(epoch(session.rotated_at)),
+            "exp": int(epoch(session.idle_at)),
+            **({"scope": session.scope} if session.scope else {}),
+        }
 
 
 class SessionPagination(PageNumberPagination):

@@ -94,8 +94,8 @@ def stateless(user, *, list_age=None, database_down=False):
     revocation._list._renew()
     if list_age:
         revocation.check(conf.get_config().verifier.verify(raw))
-        past = {name: getattr(revocation._list._snapshot, name) - list_age for name in ("started", "full_at")}
-        revocation._list._snapshot = dataclasses.replace(revocation._list._snapshot, **past)
+        held = revocation._list.held
+        revocation._list._held = dataclasses.replace(held, started=held.started - list_age)
 
     def fail(execute, sql, *args):
         raise OperationalError("down")
@@ -138,6 +138,10 @@ def purged_a_day_after_revocation(user, rf):
     return RefreshToken.objects.purgeable(database_now("default")).exists()
 
 
+def accepted_issuers(user, rf):
+    return sorted(conf.get_config().verifiers)
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -156,6 +160,12 @@ EFFECTS = {
     "REVOCATION_POLL_INTERVAL": (list_of_ten_seconds, ("accepted", 1), datetime.timedelta(minutes=1), ("accepted", 0)),
     "REVOCATION_MAX_STALENESS": (list_of_ten_minutes_without_database, "stale", HOUR, "accepted"),
     "REVOCATION_FAIL_OPEN": (no_list_without_database, "stale", True, "accepted"),
+    "TRUSTED_ISSUERS": (
+        accepted_issuers,
+        ["django-jwtauth"],
+        {"https://auth.example.com": {}},
+        ["django-jwtauth", "https://auth.example.com"],
+    ),
     "THROTTLE_RATES": (second_failed_sign_in, 401, {"login": "1/min"}, 429),
     "NUM_PROXIES": (address_of_a_forwarded_request, "10.0.0.1", 1, "203.0.113.7"),
     "PURGE_REVOKED_AFTER": (purged_a_day_after_revocation, False, HOUR, True),

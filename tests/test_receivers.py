@@ -10,7 +10,7 @@ from django.db import router
 from django.db.models import signals
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_jwtauth import revocation, sessions
+from django_jwtauth import ending, revocation, sessions
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
@@ -252,7 +252,7 @@ def test_a_hash_that_changed_meanwhile_is_not_upgraded(user, settings, pair):
     former = get_user_model().objects.get()
     get_user_model().objects.update(password=make_password("changed"))
     user.password = make_password("correct horse")
-    assert not sessions.upgrade_hash(user, former)
+    assert not ending.upgrade_hash(user, former)
     assert get_user_model().objects.get().check_password("changed")
     assert not is_bound(pair, user)
 

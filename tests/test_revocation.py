@@ -18,7 +18,9 @@ from django_jwtauth import conf, revocation, sessions
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, RefreshToken
-from django_jwtauth.revocation import RevocationList, Snapshot
+from django_jwtauth.polling import Held
+from django_jwtauth.revocation import LocalRevocations, Snapshot
+from django_jwtauth.revocation_list import RevocationList
 
 from .conftest import bearer, run_script
 
@@ -41,6 +43,19 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     return clock
+
+
+def entries(known):
+    """All ids on the list, with their times."""
+    revoked = known.current()
+    return {**revoked.sids, **revoked.jtis}
+
+
+def hold(**sids):
+    """What another thread would have read at this moment."""
+    started, revoked = time.monotonic(), RevocationList(sids=sids)
+    snapshot = Snapshot(full_at=started, sids=sids, jtis={}, revoked=revoked)
+    revocation._list._held = Held(value=snapshot, started=started, started_at=time.time())
 
 
 def now():
@@ -165,11 +180,11 @@ def test_whatever_ends_a_session_kills_its_access_tokens(client, user, pair, set
     staff.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     admin = Client()
     admin.force_login(staff)
-    elsewhere = revocation.RevocationList()
+    elsewhere = revocation.LocalRevocations()
     sid, jti = str(pair.session.pk), conf.get_config().verifier.verify(pair.access).jti
     for path in ("/whoami/", "/stateless/"):
         assert client.get(path, **bearer(pair.access)).status_code == 200
-    assert not {sid, jti} & set(elsewhere.entries())
+    assert not {sid, jti} & set(entries(elsewhere))
 
     clock.now += 0.001
     way(types.SimpleNamespace(client=client, user=user, pair=pair, admin=admin, settings=settings))
@@ -179,7 +194,7 @@ def test_whatever_ends_a_session_kills_its_access_tokens(client, user, pair, set
         response = client.get(path, **bearer(pair.access))
         assert (response.status_code, response.json()["reason"]) == (401, "revoked")
     clock.now += 2
-    assert {sid, jti} & set(elsewhere.entries())
+    assert {sid, jti} & set(entries(elsewhere))
     stored = RefreshToken.objects.get(pk=pair.session.pk)
     assert stored.revoked_reason == reason
     assert (stored.revoked_at is None) == (way is blacklist)
@@ -191,8 +206,7 @@ def test_inside_a_transaction_the_list_is_read_anew_once_more_after_the_commit(u
     pair = sessions.start(user)
     with transaction.atomic():
         sessions.revoke(pair.session)
-        time_read = time.monotonic()  # what such a thread would have put there
-        revocation._list._snapshot = revocation.Snapshot(started=time_read, full_at=time_read, entries={})
+        hold()  # as such a thread would have put it there
         assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
     assert client.get("/stateless/", **bearer(pair.access)).status_code == 401
 
@@ -202,33 +216,33 @@ def test_inside_a_transaction_the_list_is_read_anew_once_more_after_the_commit(u
 
 @pytest.mark.django_db
 def test_a_fresh_list_is_used_as_it_is(user, clock, django_assert_num_queries):
-    known = revocation.RevocationList()
-    known.entries()
+    known = revocation.LocalRevocations()
+    entries(known)
     sid = revoked_row(user, now())
     clock.now += 2
     with django_assert_num_queries(0):
-        assert sid not in known.entries()
+        assert sid not in entries(known)
     clock.now += 0.001
     with django_assert_num_queries(1):
-        assert sid in known.entries()
+        assert sid in entries(known)
     with django_assert_num_queries(0):
-        assert sid in known.entries()
+        assert sid in entries(known)
 
 
 @pytest.mark.django_db
 def test_a_process_that_revokes_reads_its_list_anew(user, clock, django_assert_num_queries):
-    known = revocation.RevocationList()
-    known.entries()
+    known = revocation.LocalRevocations()
+    entries(known)
     sid = revoked_row(user, now())
     known.mark_stale()
     clock.now += 0.001
-    assert sid in known.entries()
+    assert sid in entries(known)
     with django_assert_num_queries(0):
-        known.entries()
+        entries(known)
 
 
 def _during_the_read(known, action):
-    """Call ``known.entries()``, and ``action`` while that is reading."""
+    """Call ``entries(known)``, and ``action`` while that is reading."""
 
     def execute(execute, sql, params, many, context):
         if "UNION ALL" in sql:
@@ -236,16 +250,16 @@ def _during_the_read(known, action):
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(execute):
-        return known.entries()
+        return entries(known)
 
 
 @pytest.mark.django_db
 def test_while_one_request_reads_the_others_use_the_list_they_have(user, clock):
-    known, found = revocation.RevocationList(), []
-    known.entries()
+    known, found = revocation.LocalRevocations(), []
+    entries(known)
     sid = revoked_row(user, now())
     clock.now += 3  # between once and twice the interval
-    other = threading.Thread(target=lambda: found.append(known.entries()), daemon=True)
+    other = threading.Thread(target=lambda: found.append(entries(known)), daemon=True)
 
     def meanwhile():
         other.start()
@@ -258,11 +272,11 @@ def test_while_one_request_reads_the_others_use_the_list_they_have(user, clock):
 
 @pytest.mark.django_db
 def test_past_twice_the_interval_everyone_waits_for_the_one_that_reads(user, clock):
-    known, found, waited = revocation.RevocationList(), [], []
-    known.entries()
+    known, found, waited = revocation.LocalRevocations(), [], []
+    entries(known)
     sid = revoked_row(user, now())
     clock.now += 4.001
-    other = threading.Thread(target=lambda: found.append(known.entries()), daemon=True)
+    other = threading.Thread(target=lambda: found.append(entries(known)), daemon=True)
 
     def meanwhile():
         other.start()
@@ -288,7 +302,7 @@ def test_with_the_database_away_the_list_is_used_until_it_is_too_old(user, pair,
         assert (response.status_code, response.json()["reason"]) == (401, "stale")
     clock.now += 10
     assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
-    assert sid in revocation._list.entries()
+    assert sid in entries(revocation._list)
     assert "cannot be read" in caplog.text
 
 
@@ -316,26 +330,26 @@ def test_a_list_that_was_never_read_refuses_everyone(pair, client, clock):
 
 @pytest.mark.django_db
 def test_failing_reads_are_tried_less_and_less_often(clock):
-    known = revocation.RevocationList()
-    known.entries()
+    known = revocation.LocalRevocations()
+    entries(known)
     times = []
     with failing_reads() as database:
         for _ in range(400):
             clock.now += 0.25
             before = database.attempts
-            known.entries()
+            entries(known)
             if database.attempts > before:
                 times.append(clock.now)
         pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert pauses[:6] == [0.5, 1, 2, 4, 8, 10]
         assert set(pauses[6:]) == {10}
     clock.now += 10
-    known.entries()
+    entries(known)
     with failing_reads() as database:
         clock.now += 2.25
-        known.entries()
+        entries(known)
         clock.now += 0.5
-        known.entries()
+        entries(known)
         assert database.attempts == 2  # one success, and it begins anew
 
 
@@ -349,10 +363,10 @@ def test_both_kinds_come_in_one_query_in_the_words_of_tokens(user, pair, django_
     sessions.revoke(other.session)
     jti = conf.get_config().verifier.verify(pair.access).jti
     with django_assert_num_queries(1):
-        entries = revocation.RevocationList().entries()
-    assert set(entries) == {jti, str(other.session.pk)}
-    assert all(str(uuid.UUID(key)) == key for key in entries if key != jti)
-    assert all(abs(at - now()) < 5 * SECOND for at in entries.values())
+        listed = entries(revocation.LocalRevocations())
+    assert set(listed) == {jti, str(other.session.pk)}
+    assert all(str(uuid.UUID(key)) == key for key in listed if key != jti)
+    assert all(abs(at - now()) < 5 * SECOND for at in listed.values())
 
 
 @pytest.mark.django_db
@@ -367,17 +381,17 @@ def test_entries_stay_until_every_token_they_concern_has_expired(user, pair, kin
         else:
             keys[seconds] = f"jti {seconds}"
             BlacklistedToken.objects.create(jti=keys[seconds], user=user, expires_at=at, created_at=at)
-    assert set(revocation.RevocationList().entries()) == {keys[seconds] for seconds in (0, 300, 605)}
+    assert set(entries(revocation.LocalRevocations())) == {keys[seconds] for seconds in (0, 300, 605)}
 
 
 @pytest.mark.django_db
 def test_entries_leave_when_their_time_is_over(user, clock, settings):
     sid = revoked_row(user, now() - 400 * SECOND)
-    known = revocation.RevocationList()
-    assert sid in known.entries()
+    known = revocation.LocalRevocations()
+    assert sid in entries(known)
     settings.JWTAUTH = {"ACCESS_TOKEN_LIFETIME": SECOND}  # nothing older than 311 seconds matters now
     clock.now += 3
-    assert sid not in known.entries()
+    assert sid not in entries(known)
 
 
 @pytest.mark.django_db
@@ -385,36 +399,36 @@ def test_entries_leave_when_their_time_is_over(user, clock, settings):
 def test_what_commits_late_is_found_by_the_next_reading(user, clock, behind):
     newest = now()
     first = revoked_row(user, newest)
-    known = revocation.RevocationList()
-    known.entries()
+    known = revocation.LocalRevocations()
+    entries(known)
     late = revoked_row(user, newest - behind * SECOND)
     clock.now += 3
-    assert {first, late} <= set(known.entries())
+    assert {first, late} <= set(entries(known))
 
 
 @pytest.mark.django_db
 def test_what_commits_even_later_is_found_within_a_minute(user, clock):
     newest = now()
     first = revoked_row(user, newest)
-    known = revocation.RevocationList()
-    known.entries()
+    known = revocation.LocalRevocations()
+    entries(known)
     late = revoked_row(user, newest - 65 * SECOND)
     clock.now += 3
-    assert late not in known.entries()  # an incremental reading: only what is new, and the overlap
-    assert first in known.entries()
+    assert late not in entries(known)  # an incremental reading: only what is new, and the overlap
+    assert first in entries(known)
     clock.now += 57
-    assert {first, late} <= set(known.entries())
+    assert {first, late} <= set(entries(known))
 
 
 @pytest.mark.django_db
 def test_each_reading_keeps_what_was_known(user, clock):
-    known, sids = revocation.RevocationList(), set()
+    known, sids = revocation.LocalRevocations(), set()
     for age in (500, 300, 100, 0):
         sids.add(revoked_row(user, now() - age * SECOND))
         clock.now += 61
-        assert sids <= set(known.entries())
+        assert sids <= set(entries(known))
         clock.now += 3
-        assert sids <= set(known.entries())
+        assert sids <= set(entries(known))
 
 
 @pytest.mark.django_db
@@ -424,7 +438,7 @@ def test_nothing_that_may_still_be_listed_can_be_purged(user, settings):
         at = now() - seconds * SECOND
         revoked_row(user, at)
         BlacklistedToken.objects.create(jti=f"jti {seconds}", user=user, expires_at=at, created_at=at)
-    listed = set(revocation.RevocationList().entries())
+    listed = set(entries(revocation.LocalRevocations()))
     assert len(listed) == 6
     assert not listed & {str(session.pk) for session in RefreshToken.objects.purgeable(now())}
     assert not listed & {token.jti for token in BlacklistedToken.objects.purgeable(now())}
@@ -455,7 +469,7 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
         revocation.check(token)
         connection.close()
 
-        revocation._list._lock.acquire()  # as a thread does that is reading
+        revocation._list._reading.acquire()  # as a thread does that is reading
         pid = os.fork()
         if pid == 0:
             signal.alarm(30)
@@ -473,25 +487,26 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
 
 def test_a_reading_under_way_cannot_bring_back_what_was_dropped(monkeypatch):
     """A session is kept while another thread reads the list that still has it."""
-    revocations = RevocationList()
+    revocations = LocalRevocations()
     entered, go = threading.Event(), threading.Event()
-    readings = [{"kept": timezone.now()}, {}]
+    kept = str(uuid.uuid4())
+    readings = [[("sid", kept, timezone.now())], []]
 
-    def slow(since):
+    def slow(since, oldest):
         entered.set()
         assert go.wait(5)
         return readings.pop(0)
 
     monkeypatch.setattr(revocation, "_revoked_since", slow)
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(revocations.entries()))
+    thread = threading.Thread(target=lambda: answers.append(entries(revocations)))
     thread.start()
     assert entered.wait(5)
     revocations.reread()
     go.set()
     thread.join()
-    assert [list(entries) for entries in answers] == [["kept"]]
-    assert list(revocations.entries()) == []
+    assert [list(answer) for answer in answers] == [[kept]]
+    assert list(entries(revocations)) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -502,9 +517,7 @@ def test_a_session_kept_in_a_transaction_is_off_the_list_when_it_commits(user, p
     with transaction.atomic():
         sessions.keep(pair.session, user)
         # Another thread would read the list here, and find the session as it was committed.
-        revocation._list._snapshot = Snapshot(
-            started=time.monotonic(), full_at=time.monotonic(), entries={token.sid: timezone.now()}
-        )
+        hold(**{token.sid: timezone.now()})
         with pytest.raises(InvalidTokenError):
             revocation.check(token)
     revocation.check(token)

@@ -18,7 +18,7 @@ SECOND = datetime.timedelta(seconds=1)
 
 def read(raw):
     header, payload, _ = raw.split(".")
-    return jws._load(b64url_decode(header.encode())), jws._load(b64url_decode(payload.encode()))
+    return jws.load_object(b64url_decode(header.encode())), jws.load_object(b64url_decode(payload.encode()))
 
 
 def resigned(raw, typ="rt+jwt", key=None, **changes):

@@ -10,11 +10,11 @@ django.setup()
 
 from django.db import connections  # noqa: E402  # needs what comes before
 
-from django_jwtauth import rotation, sessions, tokens  # noqa: E402
+from django_jwtauth import ending, rotation, sessions, tokens  # noqa: E402
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication  # noqa: E402
 from django_jwtauth.errors import InvalidTokenError  # noqa: E402
 
-TRACED = frozenset([rotation.__file__, sessions.__file__, tokens.__file__])
+TRACED = frozenset([ending.__file__, rotation.__file__, sessions.__file__, tokens.__file__])
 COMPLETED, FAILED, KILLED = 0, 1, 9
 
 

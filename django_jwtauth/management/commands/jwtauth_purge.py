@@ -7,11 +7,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from ...database import database_now
-from ...models import BlacklistedToken, RefreshToken
+from ...models import BlacklistedToken, NotBefore, RefreshToken
 
 
 class Command(BaseCommand):
-    """Purge both tables, in batches."""
+    """Purge the tables, in batches."""
 
     help = (
         "Deletes sessions that expired, were idle too long, or were revoked longer than PURGE_REVOKED_AFTER ago, and "
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             raise CommandError("--batch-size must be at least 1.")
         using = RefreshToken.write_alias()
         now = database_now(using)
-        for model in (RefreshToken, BlacklistedToken):
+        for model in (RefreshToken, BlacklistedToken, NotBefore):
             rows = model.objects.using(using).purgeable(now)
             name = model._meta.verbose_name_plural
             if options["dry_run"]:

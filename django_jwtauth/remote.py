@@ -1,0 +1,302 @@
+"""Another issuer's keys and revocation list. They are fetched by threads of their own, so that requests do not wait."""
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import jws
+from .errors import InvalidKeyError, InvalidTokenError, JWTAuthError
+from .fetch import FetchError, check_url, fetch
+from .keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
+from .polling import Polled
+from .revocation_list import MAX_BYTES, Document
+
+logger = logging.getLogger("django_jwtauth")
+
+ASYMMETRIC_ALGORITHMS = (*CURVES, *RSA_ALGORITHMS, "EdDSA")
+MAX_DOCUMENT_BYTES = 1024 * 1024
+"""Of metadata and key sets."""
+MAX_KEYS = 100
+METADATA_SECONDS = 3600.0
+"""How long metadata are used before they are fetched again."""
+KEYS_SECONDS = 300.0
+"""How often keys are fetched."""
+KEYS_MAX_AGE_SECONDS = 86400.0
+"""How long keys go on working while no newer ones can be fetched."""
+UNKNOWN_KID_SECONDS = 30.0
+"""How often an unknown ``kid`` may cause a fetch."""
+UNKNOWN_KID_PATIENCE_SECONDS = 1.0
+"""How long a request with an unknown ``kid`` waits for it."""
+
+_KTY = {"RSA": RSA_ALGORITHMS, "EC": tuple(CURVES), "OKP": ("EdDSA",)}
+_PRIVATE_MEMBERS = frozenset(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"])  # RFC 7518 section 6, AKP drafts
+
+
+class Issuer:
+    """Whom to ask, and where: the URLs that were given, or those of the issuer's metadata (RFC 8414)."""
+
+    def __init__(
+        self, *, issuer: str, jwks_url: str, revocations_url: str | None, timeout: float, allow_http: bool
+    ) -> None:
+        """Say who and where.
+
+        Args:
+            issuer: The issuer identifier.
+            jwks_url: Where the keys are; empty to find out.
+            revocations_url: Where the revocation list is; empty to find out, ``None`` if there is none.
+            timeout: In seconds, for each document.
+            allow_http: Whether http will do.
+
+        Raises:
+            ValueError: if a URL is none that can be trusted.
+        """
+        urls = {"jwks_url": jwks_url, "revocations_url": revocations_url or ""}
+        if not jwks_url or revocations_url == "":
+            urls["issuer"] = issuer  # which leads to the others
+        for name, url in urls.items():
+            try:
+                check_url(url or "https://localhost", allow_http=allow_http)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        self.issuer = issuer
+        self.jwks_url = jwks_url
+        self.revocations_url = revocations_url
+        self.timeout = timeout
+        self.allow_http = allow_http
+        self._metadata: Mapping[str, Any] | None = None
+        self._metadata_until = float("-inf")
+
+    def find_jwks(self) -> str:
+        """Return where the keys are.
+
+        Raises:
+            FetchError: if the metadata cannot be fetched.
+        """
+        return self.jwks_url or self._find("jwks_uri", "jwks.json")
+
+    def find_revocations(self) -> str:
+        """Return where the revocation list is; for an issuer that has one.
+
+        Raises:
+            FetchError: if the metadata cannot be fetched.
+        """
+        return self.revocations_url or self._find("jwt_revocations_uri", "jwt-revocations")
+
+    def _find(self, member: str, default: str) -> str:
+        # No lock: it would have to outlive forks, and two threads may well ask twice.
+        if self._metadata is None or time.monotonic() >= self._metadata_until:
+            self._metadata_until = time.monotonic() + METADATA_SECONDS
+            try:
+                self._metadata = self._fetch_metadata()
+            except FetchError:
+                if self._metadata is None:
+                    raise
+        try:
+            url = self._metadata.get(member, f"{self.issuer.rstrip('/')}/.well-known/{default}")
+            return check_url(str(url), allow_http=self.allow_http)
+        except ValueError as error:
+            raise FetchError(f"{member} of the metadata: {error}") from None
+
+    def _fetch_metadata(self) -> dict[str, Any]:
+        parts = urlsplit(self.issuer)
+        # RFC 8414 section 3.1: between host and path.
+        url = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
+        try:
+            metadata = _fetch_object(url, accept="application/json", timeout=self.timeout)
+        except FetchError as error:
+            if error.status == 404:
+                return {}
+            raise
+        if metadata.get("issuer") != self.issuer:
+            raise FetchError(f"{url} is the metadata of another issuer")  # RFC 8414 section 3.3
+        return metadata
+
+
+class RemoteKeys(Polled[Mapping[str, Key]]):
+    """The keys of another issuer, found by their ``kid``."""
+
+    def __init__(self, issuer: Issuer, *, algorithms: Collection[str]) -> None:
+        """Begin with none.
+
+        Args:
+            issuer: Whose they are.
+            algorithms: Which keys to use; others are left out.
+        """
+        self._issuer = issuer
+        self._algorithms = tuple(algorithms)
+        super().__init__(interval=KEYS_SECONDS, timeout=issuer.timeout)
+
+    def get(self, kid: object) -> Key | None:
+        """Return the key of that ``kid``, or ``None``. Any value may be asked for.
+
+        Raises:
+            InvalidTokenError: ``stale``, if there are no keys yet, or none new enough.
+        """
+        held = self.current()
+        if held is None or held.age > KEYS_MAX_AGE_SECONDS:
+            raise InvalidTokenError("stale")
+        if not isinstance(kid, str) or len(kid) > MAX_KID_LENGTH:
+            return None
+        if kid not in held.value:
+            self.ask(cooldown=UNKNOWN_KID_SECONDS, patience=min(self.timeout, UNKNOWN_KID_PATIENCE_SECONDS))
+            held = self._held or held
+        return held.value.get(kid)
+
+    def read(self, last: Mapping[str, Key] | None) -> Mapping[str, Key]:
+        """Fetch the key set.
+
+        Raises:
+            FetchError: if it cannot be had, or not be trusted.
+        """
+        url = self._issuer.find_jwks()
+        accept = "application/jwk-set+json, application/json"
+        keys = read_jwks(_fetch_object(url, accept=accept, timeout=self.timeout), algorithms=self._algorithms)
+        # The same object for the same key: tokens that were verified with it stay verified.
+        known = {(key.kid, key.alg, key.thumbprint): key for key in (last or {}).values()}
+        return {key.kid: known.get((key.kid, key.alg, key.thumbprint), key) for key in keys}
+
+    def report(self, error: Exception) -> None:
+        """Log it."""
+        _log("The keys", self._issuer.issuer, error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """The revocation list as it was fetched."""
+
+    document: Document
+    etag: str
+
+
+class RemoteRevocations(Polled[Copy]):
+    """The revocation list of another issuer."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        *,
+        keys: jws.Keys,
+        interval: float,
+        max_staleness: float,
+        fail_open: bool,
+        leeway: float,
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            issuer: Whose it is.
+            keys: That issuer's keys.
+            interval: How many seconds from reading to reading.
+            max_staleness: How many seconds a list is used that cannot be read anew.
+            fail_open: Whether tokens are accepted after that, unless they are on the last list.
+            leeway: In seconds: how far clocks may differ.
+        """
+        self._issuer = issuer
+        self._keys = keys
+        self._max_staleness = max_staleness
+        self._fail_open = fail_open
+        self._leeway = leeway
+        super().__init__(interval=interval, timeout=issuer.timeout)
+
+    def check(self, claims: Mapping[str, Any], *, now: float | None = None) -> None:
+        """Refuse an access token that was revoked. Normally without waiting for anything.
+
+        Args:
+            claims: Those of the token, verified.
+            now: Seconds since 1970; by default the time it is.
+
+        Raises:
+            InvalidTokenError: ``revoked``; ``stale``, if there is no list that is new enough; ``expired``, if the
+                token is older than the list remembers.
+        """
+        held = self.current()
+        if (held is None or held.age > self._max_staleness) and not self._fail_open:
+            raise InvalidTokenError("stale")
+        if held is None:
+            return
+        document = held.value.document
+        jws.check_times(claims, leeway=self._leeway, now=now, max_lifetime=document.max_lifetime)
+        if document.revoked.covers(claims):
+            raise InvalidTokenError("revoked")
+
+    def read(self, last: Copy | None) -> Copy:
+        """Fetch the list, unless the copy at hand is still the present one.
+
+        Raises:
+            FetchError: if it cannot be had, or not be trusted.
+        """
+        url = self._issuer.find_revocations()
+        etag = last.etag if last else ""
+        fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
+        now = time.time()
+        if fetched is None:
+            # Nobody has signed that nothing is new, so it is believed for as long as the copy itself.
+            if last is None or now >= last.document.expires_at + self._leeway:
+                raise FetchError("only a copy that has expired is to be had")
+            return last
+        try:
+            document = Document.read(
+                fetched.body, issuer=self._issuer.issuer, keys=self._keys, leeway=self._leeway, now=now
+            )
+        except InvalidTokenError as error:
+            raise FetchError(f"the list is refused: {error.reason}") from None
+        if last is not None and document.issued_at < last.document.issued_at:
+            raise FetchError("it is older than the copy at hand")
+        return Copy(document=document, etag=fetched.etag)
+
+    def report(self, error: Exception) -> None:
+        """Log it."""
+        _log("The revocation list", self._issuer.issuer, error)
+
+
+def read_jwks(jwks: Mapping[str, Any], *, algorithms: Collection[str]) -> list[Key]:
+    """Return the keys of a JWK Set that can be used; the others are left out (RFC 7517 section 5).
+
+    Args:
+        jwks: The set.
+        algorithms: Those that are trusted. A key without ``alg`` has the first of them that fits it.
+
+    Raises:
+        FetchError: if the set is none, or cannot be trusted: two keys of one ``kid``, or one that is not public.
+    """
+    entries = jwks.get("keys")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FetchError("it is no key set")
+    if len(entries) > MAX_KEYS:
+        raise FetchError(f"it has more than {MAX_KEYS} keys")
+    if any(_PRIVATE_MEMBERS & entry.keys() or entry.get("kty") == "oct" for entry in entries):
+        raise FetchError("it holds a private or symmetric key, which everybody has seen")
+    kids = [entry["kid"] for entry in entries if isinstance(entry.get("kid"), str)]
+    if len(set(kids)) != len(kids):
+        raise FetchError("two of its keys have the same kid")
+    keys = []
+    for entry in entries:
+        fitting = [alg for alg in algorithms if alg in _KTY.get(str(entry.get("kty")), ())]
+        if not isinstance(entry.get("kid"), str) or not fitting:
+            continue
+        if entry.get("kty") == "RSA":
+            entry = {"alg": fitting[0], **entry}  # elliptic curves say it themselves
+        try:
+            key = Key.from_jwk(entry)
+        except InvalidKeyError as error:
+            logger.debug("A key of a key set is left out: %s", error)
+            continue
+        if key.alg in fitting:
+            keys.append(key)
+    return keys
+
+
+def _fetch_object(url: str, *, accept: str, timeout: float) -> dict[str, Any]:
+    fetched = fetch(url, accept=accept, limit=MAX_DOCUMENT_BYTES, timeout=timeout)
+    try:
+        return jws.load_object(fetched.body if fetched else b"")
+    except (ValueError, RecursionError):
+        raise FetchError(f"{url} is no JSON object, or not strictly so") from None
+
+
+def _log(what: str, issuer: str, error: Exception) -> None:
+    known = isinstance(error, FetchError | JWTAuthError)
+    logger.warning("%s of %r cannot be fetched: %s.", what, issuer, error, exc_info=not known)

@@ -1,0 +1,15 @@
+"""The documents for other services: ``path("", include("django_jwtauth.urls_well_known"))`` at the root of the host."""
+
+from django.urls import path, re_path
+
+from . import well_known
+from .database import never_atomic
+
+urlpatterns = [
+    path(".well-known/jwks.json", never_atomic(well_known.jwks), name="jwks"),
+    # Also for an issuer with a path, which then stands behind (RFC 8414 section 3.1).
+    re_path(
+        r"^\.well-known/oauth-authorization-server(?P<path>/.*)?\Z", never_atomic(well_known.metadata), name="metadata"
+    ),
+    path(".well-known/jwt-revocations", never_atomic(well_known.revocations), name="revocations"),
+]
