@@ -1,146 +1,217 @@
-"""The admin: sessions and blacklisted tokens, to look at and to revoke. No token, secret or hash is shown."""
+"""The admin: sessions and blacklisted tokens, to look at and to end. No token, secret or hash is shown."""
 
+import contextlib
+import ipaddress
 import uuid
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from . import sessions
+from . import admin_acts as acts
+from . import admin_pages as pages
+from . import conf, sessions
+from .admin_acts import SessionActs
+from .admin_base import ReadOnlyAdmin, all_sessions
+from .admin_filters import (
+    MANY_REPLAYS,
+    ReasonFilter,
+    ReplaysFilter,
+    StaffFilter,
+    StatusFilter,
+)
+from .admin_pages import SessionPages
 from .client import device_name
-from .models import BlacklistedToken, RefreshToken, RefreshTokenQuerySet, RevokedReason
+from .errors import InvalidTokenError
+from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet
 
-_STATUS = {
-    "": _("active"),
-    "session_expired": _("expired"),
-    "user_inactive": _("user inactive"),
-    "password_changed": _("password changed"),
-}
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows are written by the library only. Users stay deletable: their sessions are not deleted with them."""
-
-    list_select_related = ("user",)
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody; ``jwtauth_purge`` deletes."""
-        return False
-
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search by the user's name."""
-        return [f"user__{get_user_model().USERNAME_FIELD}"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read from the database that is written."""
-        return super().get_queryset(request).using(RefreshToken.write_alias())
+FOUND_USERS = 200
+"""How many users a search looks at."""
+OTHERS = 10
+"""How many other sessions of the user stand on a session's page."""
 
 
 @admin.register(RefreshToken)
-class RefreshTokenAdmin(ReadOnlyAdmin):
+class RefreshTokenAdmin(SessionActs, SessionPages):
     """Sessions: who is signed in where, and an end to it."""
 
-    list_display = ("id", "user", "status", "device", "ip_address", "created_at", "rotated_at", "expires_at")
-    list_filter = ("revoked_reason", "created_at")
-    ordering = ("-created_at",)
-    actions = ("revoke_selected",)
-    fields = (
-        ("id", "user"),
+    list_display = (
+        "short_id",
         "status",
-        ("created_at", "auth_time"),
-        ("rotated_at", "generation", "replays"),
-        "expires_at",
-        ("device", "ip_address"),
-        "user_agent",
-        ("amr", "acr"),
-        ("scope", "audience", "actor"),
-        ("revoked_at", "revoked_reason", "revoked_by"),
+        "user_link",
+        "device",
+        "ip_address",
+        "created_at",
+        "last_seen",
+        "ends",
+        "generation",
+        "replays_marked",
     )
-    readonly_fields = ("id", "status", "device")
+    list_filter = (StatusFilter, ReasonFilter, ReplaysFilter, StaffFilter, "created_at", "last_seen_on")
+    ordering = ("-created_at",)
+    actions = ("revoke_selected", "sign_out_users")
+    search_help_text = _("User name, e-mail, IP address or session id")
+    fieldsets = (
+        (None, {"fields": ("status", "user_link", "device", "ip_address", "user_agent")}),
+        (_("Course"), {"fields": ("timeline", "other_sessions")}),
+        (_("Times"), {"fields": ("created_at", "auth_time", "last_seen", "ends", "expires_at")}),
+        (
+            _("Tokens"),
+            {"fields": ("id", "generation", "replays_marked", "transport", "scope", "audience", "amr", "acr", "actor")},
+        ),
+        (_("End"), {"fields": ("revoked_at", "revoked_reason", "revoked_by", "effects")}),
+    )
+    readonly_fields = (
+        "id",
+        "status",
+        "user_link",
+        "device",
+        "timeline",
+        "other_sessions",
+        "last_seen",
+        "ends",
+        "replays_marked",
+        "transport",
+        "effects",
+    )
     change_form_template = "admin/django_jwtauth/refreshtoken/change_form.html"
+    change_list_template = "admin/django_jwtauth/refreshtoken/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
         """Read the database's time along with the rows: ``status`` goes by it."""
         rows: Any = super().get_queryset(request)
         return cast(RefreshTokenQuerySet, rows).with_clock()
 
+    # What is shown of a session
+
+    @admin.display(description=_("session"), ordering="pk")
+    def short_id(self, session: RefreshToken) -> str:
+        """Show the beginning of the id, which is enough to tell sessions apart."""
+        return str(session.pk)[:8]
+
     @admin.display(description=_("status"))
-    def status(self, session: RefreshToken) -> str:
-        """Say in words whether the session lives, and if not, why."""
-        reason = session.refusal(session.database_now, ends_at=session.idle_at)
-        if reason == "revoked":
-            labels: dict[str, Any] = dict(RevokedReason.choices)
-            return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))
-        return str(_STATUS[reason])
+    def status(self, session: RefreshToken) -> SafeString:
+        """Say in a word whether the session lives, and if not, why."""
+        return pages.status_html(session)
+
+    @admin.display(description=_("user"), ordering="user")
+    def user_link(self, session: RefreshToken) -> str | SafeString:
+        """Link to the user's page, where there is one."""
+        return pages.user_link(session, self.admin_site)
 
     @admin.display(description=_("device"))
     def device(self, session: RefreshToken) -> str:
         """Summarize the user agent."""
         return device_name(session.user_agent)
 
+    @admin.display(description=_("last seen"), ordering="last_seen_on")
+    def last_seen(self, session: RefreshToken) -> Any:
+        """Show when the session was last refreshed; sorted by the day, which has an index."""
+        return session.rotated_at
+
+    @admin.display(description=_("expires"), ordering="expires_at")
+    def ends(self, session: RefreshToken) -> Any:
+        """Show when it ends if it is not refreshed before."""
+        return session.idle_at
+
+    @admin.display(description=_("replays"), ordering="replays")
+    def replays_marked(self, session: RefreshToken) -> int | SafeString:
+        """Mark the number when it piles up."""
+        if session.replays < MANY_REPLAYS:
+            return session.replays
+        return format_html('<strong class="jwtauth-status jwtauth-warning">{}</strong>', session.replays)
+
+    @admin.display(description=_("course"))
+    def timeline(self, session: RefreshToken) -> SafeString:
+        """Tell what the row and the admin's log know, in order."""
+        return pages.timeline_html(session)
+
+    @admin.display(description=_("other sessions of the user"))
+    def other_sessions(self, session: RefreshToken) -> SafeString:
+        """List the newest of them."""
+        if session.user_id is None:
+            return SafeString("-")
+        rows = all_sessions().with_clock().select_related("user").filter(user_id=session.user_id)
+        others = rows.exclude(pk=session.pk).order_by("-created_at")[:OTHERS]
+        lines = format_html_join(
+            "",
+            '<div><a href="{}">{}</a> {} {}</div>',
+            (
+                (self.page("change", row.pk), str(row.pk)[:8], pages.status_html(row), device_name(row.user_agent))
+                for row in others
+            ),
+        )
+        return lines or SafeString("-")
+
+    @admin.display(description=_("what revoking does"))
+    def effects(self, session: RefreshToken) -> SafeString:
+        """Say from when it holds where."""
+        return format_html_join("", "<div>{}</div>", ((line,) for line in acts.effects()))
+
+    # Search
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RefreshToken], search_term: str
     ) -> tuple[QuerySet[RefreshToken], bool]:
-        """Search by session id too."""
-        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
-        try:
-            # User names may be UUIDs too.
-            return found | queryset.filter(pk=uuid.UUID(search_term.strip())), may_have_duplicates
-        except ValueError:
-            return found, may_have_duplicates
+        """Search by session id or address if it looks like one, else by parts of user name and e-mail."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        condition = self._users_named(term)
+        with contextlib.suppress(ValueError):
+            condition |= Q(pk=uuid.UUID(term))  # user names may be UUIDs too
+        with contextlib.suppress(ValueError):
+            condition |= Q(ip_address=str(ipaddress.ip_address(term)))
+        return queryset.filter(condition), False
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Who may revoke: permission ``django_jwtauth.revoke_refreshtoken``."""
-        return bool(request.user.has_perm("django_jwtauth.revoke_refreshtoken"))
+    def _users_named(self, term: str) -> Q:
+        users = get_user_model()
+        names = {users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", None) or users.USERNAME_FIELD}
+        named = Q()
+        for name in names:
+            named |= Q(**{f"{name}__icontains": term})
+        rows = users._default_manager.using(RefreshToken.write_alias()).filter(named)
+        return Q(user_id__in=list(rows.order_by("pk").values_list("pk", flat=True)[:FOUND_USERS]))
 
-    @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> None:
-        """End each selected session that still lives."""
-        self._revoke(request, list(queryset.filter(revoked_at__isnull=True)))
+    # Pages
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the target of the button."""
-        view = self.admin_site.admin_view(require_POST(self.revoke_view))
-        return [path("<uuid:pk>/revoke/", view, name="django_jwtauth_refreshtoken_revoke"), *super().get_urls()]
-
-    def revoke_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-        """End one session, by the button on its page."""
-        session = self.get_object(request, str(pk))
-        if not self.has_revoke_permission(request) or not self.has_view_permission(request, session):
-            raise PermissionDenied
-        self._revoke(request, [session] if session and session.revoked_at is None else [])
-        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:django_jwtauth_refreshtoken_change", args=[pk]))
+        """Add our pages."""
+        added = [
+            ("<uuid:pk>/revoke/", self.revoke_view, "revoke"),
+            ("user/<path:pk>/", self.sign_out_view, "sign_out"),
+            ("everyone/", self.everyone_view, "everyone"),
+            ("find/", self.find_view, "find"),
+            ("events/", self.events_view, "events"),
+            ("keys/", self.keys_view, "keys"),
+        ]
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        wrap = self.admin_site.admin_view
+        ours = [path(route, wrap(cast(Any, view)), name=f"{name}_{action}") for route, view, action in added]
+        return [*ours, *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Offer the button to whom it will obey."""
+        """Offer what the operator may do."""
         session = kwargs.get("obj")
         context["can_revoke"] = session and session.revoked_at is None and self.has_revoke_permission(request)
+        context["can_sign_out"] = session and session.user_id and self.has_sign_out_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _revoke(self, request: HttpRequest, chosen: list[RefreshToken]) -> None:
-        keys = [session.pk for session in chosen]
-        operator: Any = request.user
-        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=RevokedReason.ADMIN, by=operator)
-        for session in chosen:
-            self.log_change(request, session, [{"changed": {"fields": [str(_("revoked"))]}}])
-        text = ngettext("%d session was revoked.", "%d sessions were revoked.", count) % count
-        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Offer the pages."""
+        offered = {
+            "can_sign_out_everyone": acts.may(request, "sign_out_everyone"),
+            "can_blacklist": acts.may(request, "blacklist_token"),
+        }
+        return super().changelist_view(request, {**offered, **(extra_context or {})})
 
 
 @admin.register(BlacklistedToken)
@@ -150,3 +221,56 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     list_display = ("jti", "user", "reason", "created_at", "expires_at")
     ordering = ("-created_at",)
     fields = ("jti", "user", "reason", "created_at", "expires_at")
+    change_list_template = "admin/django_jwtauth/blacklistedtoken/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add our page."""
+        view = self.admin_site.admin_view(self.blacklist_view)
+        return [path("blacklist/", view, name="django_jwtauth_blacklistedtoken_blacklist"), *super().get_urls()]
+
+    @method_decorator(sensitive_post_parameters("token"))
+    @method_decorator(sensitive_variables("form", "token"))
+    def blacklist_view(self, request: HttpRequest) -> HttpResponse:
+        """Blacklist one pasted access token."""
+        act = acts.Act(
+            title=_("Blacklist an access token"),
+            question=_("This one access token will be refused; its session goes on."),
+            button=_("Blacklist"),
+            permission="blacklist_token",
+            form=acts.BlacklistForm,
+        )
+        form = acts.ask(request, act, self.context(request), posted=request.method == "POST")
+        if isinstance(form, HttpResponse):
+            return form
+        try:
+            token = conf.get_config().verifier.verify(form.cleaned_data["token"])
+        except InvalidTokenError:
+            acts.tell(request, str(_("This is no access token of ours, or it has expired.")), done=False)
+            return HttpResponseRedirect(self.page("blacklist"))
+        sessions.blacklist(token, reason=form.chosen())
+        rows = BlacklistedToken.objects.using(RefreshToken.write_alias()).filter(jti=token.jti)
+        acts.log(request, rows, str(_("Blacklisted: %s") % form.chosen()))
+        acts.tell(request, str(_("The access token was blacklisted.")))
+        return HttpResponseRedirect(self.page("changelist"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Offer the page."""
+        return super().changelist_view(
+            request, {"can_blacklist": acts.may(request, "blacklist_token"), **(extra_context or {})}
+        )
+
+
+@admin.register(NotBefore)
+class NotBeforeAdmin(ReadOnlyAdmin):
+    """When everyone, or a user with very many sessions, was signed out."""
+
+    list_display = ("created_at", "who", "reason", "revoked_by")
+    ordering = ("-created_at",)
+    fields = ("who", "subject", "created_at", "not_before", "reason", "revoked_by")
+    readonly_fields = ("who",)
+    list_select_related = ("user", "revoked_by")
+
+    @admin.display(description=_("who"))
+    def who(self, entry: NotBefore) -> str:
+        """Say whose sessions ended."""
+        return str(entry.user or _("everyone"))

@@ -79,7 +79,7 @@ def revoke_all(
     return count
 
 
-def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser | None = None) -> None:
+def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser | None = None) -> NotBefore:
     """End all sessions of all users, in one step however many there are.
 
     Their rows stay as they are; that they have ended is seen from one time, which is stored here. The signal
@@ -91,6 +91,9 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
     Args:
         reason: Why; at most 255 characters.
         by: Who did it.
+
+    Returns:
+        What was stored.
     """
     using = RefreshToken.write_alias()
     now = database_now(using)
@@ -107,6 +110,7 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
     transaction.on_commit(finish, using=using)
     revocation.mark_stale_on_commit(using)
     logger.warning("Everyone was signed out: %r.", str(reason))
+    return entry
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:

@@ -131,14 +131,16 @@ def reload(payload: bytes) -> dict[str, Any]:
     return claims
 
 
-def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] = ()) -> None:
+def check_claims(
+    claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] | None = None
+) -> None:
     """Check that the claims of the type are there, well-formed, and meant for us.
 
     Args:
         claims: The claims of a token whose signature is good.
         profile: Its type.
         issuer: The one issuer the key belongs to; compared exactly.
-        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3), if the type has any.
+        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3). ``None`` for any.
 
     Raises:
         InvalidTokenError: ``invalid``, ``wrong_issuer`` or ``wrong_audience``.
@@ -160,7 +162,7 @@ def check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, au
         raise InvalidTokenError("invalid")
     if claims["iss"] != issuer:
         raise InvalidTokenError("wrong_issuer")
-    if profile.has_audience and not any(value in audience for value in audiences):
+    if audience is not None and not any(value in audience for value in audiences):
         raise InvalidTokenError("wrong_audience")
 
 

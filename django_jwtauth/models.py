@@ -7,7 +7,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from django.conf import settings
@@ -31,6 +31,11 @@ def user_key(user: AbstractBaseUser) -> Any:
 def new_secret() -> bytes:
     """Return the random secret of a new session."""
     return secrets.token_bytes(32)
+
+
+def today() -> date:
+    """Return the day it is in UTC."""
+    return datetime.now(UTC).date()
 
 
 def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]", using: str) -> None:  # noqa: N802
@@ -120,13 +125,20 @@ class RefreshToken(models.Model):
 
     id = models.UUIDField(_("session id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("user"), null=True, on_delete=REVOKE, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        on_delete=REVOKE,
+        related_name="+",
+        db_index=False,  # the first column of an index below
     )
     secret = models.BinaryField(default=new_secret, editable=False)
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    # Changed by each rotation, as are generation, auth_hash, ip_address, user_agent and replays: no index on any of
-    # them, for PostgreSQL would then have to write every index of the table anew with each refresh.
-    rotated_at = models.DateTimeField(_("last refreshed"))
+    # Changed by each rotation, as are generation, auth_hash, ip_address and user_agent: no index on any of them, for
+    # PostgreSQL would then have to write every index of the table anew with each refresh.
+    rotated_at = models.DateTimeField(_("last seen"))
+    # So the day stands in for it, where sessions are sorted out by when they were last seen.
+    last_seen_on = models.DateField(_("last seen on"), default=today, db_index=True, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires"), db_index=True)
     auth_hash = models.BinaryField(editable=False)
@@ -141,7 +153,7 @@ class RefreshToken(models.Model):
     )
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=MAX_USER_AGENT_LENGTH, blank=True)
-    replays = models.PositiveIntegerField(_("replays"), default=0)
+    replays = models.PositiveIntegerField(_("replays"), default=0, db_index=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, db_index=True)
     revoked_reason = models.CharField(_("reason"), max_length=255, blank=True)
     revoked_by = models.ForeignKey(
@@ -161,7 +173,14 @@ class RefreshToken(models.Model):
         default_permissions = ("view",)
         permissions = [
             ("revoke_refreshtoken", _("Can revoke refresh tokens (sessions)")),
+            ("sign_out_user", _("Can sign a user out everywhere")),
+            ("sign_out_everyone", _("Can sign everyone out")),
+            ("blacklist_token", _("Can blacklist access tokens")),
             ("introspect_token", _("Can introspect tokens")),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="jwtauth_user_newest"),
+            models.Index(fields=["revoked_reason", "-revoked_at"], name="jwtauth_reason_newest"),
         ]
 
     # Read along by `with_clock()`.

@@ -4,6 +4,7 @@ What a refresh token leads to is judged in :mod:`django_jwtauth.rotation`; :func
 lock: every change is one conditional UPDATE, so of several requests at once exactly one wins, on any database.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from django.db import OperationalError, models
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from . import client, conf, rotation, signals, tokens
+from . import client, conf, jws, rotation, signals, tokens
 from .database import database_now, epoch, is_contention, refuse_transaction, write
 from .ending import (
     all_sessions,
@@ -35,6 +36,7 @@ __all__ = [
     "blacklist",
     "find",
     "keep",
+    "locate",
     "refresh",
     "revoke",
     "revoke_all",
@@ -98,6 +100,7 @@ def start(
         user=cast(Any, user),  # the type that settings name
         created_at=now,
         rotated_at=now,
+        last_seen_on=now.date(),
         auth_time=now,
         expires_at=now + config.session_lifetime,
         amr=list(amr),
@@ -183,6 +186,26 @@ def find(raw: str | bytes) -> RefreshToken:
     return rotation.find(claims, using=RefreshToken.write_alias())
 
 
+@sensitive_variables("raw", "signed")
+def locate(raw: str) -> RefreshToken | None:
+    """Return the session that an access or refresh token of ours belongs to, whatever has become of either.
+
+    For people who look into things: a token that is found may have expired long ago, or been revoked.
+
+    Args:
+        raw: The token as text.
+    """
+    config = conf.get_config()
+    rows = all_sessions(RefreshToken.write_alias()).with_clock().select_related("user")
+    with contextlib.suppress(InvalidTokenError):
+        signed = jws.verify(raw, profile=jws.ACCESS, keys=config.signing_keys, max_length=config.max_token_length)
+        jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=config.issuer, audience=None)
+        return rows.with_sid(signed.claims["sid"]).first()
+    with contextlib.suppress(InvalidTokenError):
+        return rotation.find(tokens.read_refresh(raw, expired=True), using=RefreshToken.write_alias())
+    return None
+
+
 def _client(request: HttpRequest | None) -> dict[str, Any]:
     address = client.client_address(request, num_proxies=conf.get_config().num_proxies)
     return {"ip_address": str(address) if address else None, "user_agent": client.user_agent(request)}
@@ -214,7 +237,13 @@ def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRe
     session.bind(cast(AbstractBaseUser, session.user))
     session.generation += 1
     session.rotated_at = now
-    changes = {"generation": session.generation, "rotated_at": now, "auth_hash": session.auth_hash}
+    session.last_seen_on = now.date()
+    changes = {
+        "generation": session.generation,
+        "rotated_at": now,
+        "last_seen_on": session.last_seen_on,
+        "auth_hash": session.auth_hash,
+    }
     if request is not None:
         changes |= _client(request)
     try:

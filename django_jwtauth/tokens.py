@@ -101,8 +101,12 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
 
 
 @sensitive_variables("raw", "signed")
-def read_refresh(raw: str | bytes) -> RefreshClaims:
+def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     """Verify a refresh token as far as that goes without the database.
+
+    Args:
+        raw: The refresh token as it was sent.
+        expired: Whether one will do whose time is over.
 
     Raises:
         InvalidTokenError: with the reason.
@@ -110,7 +114,8 @@ def read_refresh(raw: str | bytes) -> RefreshClaims:
     config = conf.get_config()
     signed = jws.verify(raw, profile=jws.REFRESH, keys=config.refresh_keys, max_length=config.max_token_length)
     jws.check_claims(signed.claims, profile=jws.REFRESH, issuer=config.issuer, audience=(config.issuer,))
-    jws.check_times(signed.claims, leeway=config.leeway.total_seconds())
+    if not expired:
+        jws.check_times(signed.claims, leeway=config.leeway.total_seconds())
     return RefreshClaims(sid=signed.claims["sid"], generation=signed.claims["gen"], jti=signed.claims["jti"])
 
 

@@ -1,0 +1,75 @@
+"""What the admin's pages of our tables share: they show, and change nothing by themselves."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from .admin_filters import CappedPaginator
+from .models import RefreshToken, RefreshTokenQuerySet
+
+
+def all_sessions() -> RefreshTokenQuerySet:
+    """Return the query of all sessions, in the database of our tables."""
+    return RefreshToken.objects.using(RefreshToken.write_alias())
+
+
+def user_url(user: Any, site: Any) -> str:
+    """Return the address of a user's page in the admin; empty if there is none."""
+    meta = get_user_model()._meta
+    try:
+        return reverse(f"{site.name}:{meta.app_label}_{meta.model_name}_change", args=[user.pk])
+    except NoReverseMatch:
+        return ""
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows are written by the library only. Users stay deletable: their sessions are not deleted with them."""
+
+    list_select_related: ClassVar[tuple[str, ...]] = ("user",)
+    show_full_result_count = False
+    paginator = CappedPaginator
+
+    class Media:
+        css = {"all": ["django_jwtauth/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody; ``jwtauth_purge`` deletes."""
+        return False
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Search by the user's name."""
+        return [f"user__{get_user_model().USERNAME_FIELD}"]
+
+    def must_view(self, request: HttpRequest) -> None:
+        """Refuse who may not see the rows.
+
+        Raises:
+            PermissionDenied: then.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read from the database that is written."""
+        return super().get_queryset(request).using(RefreshToken.write_alias())
+
+    def context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
+        """Return what the template of a page of ours needs."""
+        return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **more}
+
+    def page(self, name: str, *args: Any) -> str:
+        """Return the address of a page of this model's."""
+        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args)
