@@ -35,6 +35,8 @@ from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuery
 
 FOUND_USERS = 200
 """How many users a search looks at."""
+MAX_TERM_LENGTH = 320
+"""No name and no e-mail address is longer; SQLite refuses to look for very long texts."""
 OTHERS = 10
 """How many other sessions of the user stand on a session's page."""
 
@@ -165,21 +167,26 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
         term = search_term.strip()
         if not term:
             return queryset, False
+        if len(term) > MAX_TERM_LENGTH:
+            return queryset.none(), False
         condition = self._users_named(term)
         with contextlib.suppress(ValueError):
             condition |= Q(pk=uuid.UUID(term))  # user names may be UUIDs too
         with contextlib.suppress(ValueError):
-            condition |= Q(ip_address=str(ipaddress.ip_address(term)))
+            address = ipaddress.ip_address(term.partition("%")[0])
+            condition |= Q(ip_address=str(getattr(address, "ipv4_mapped", None) or address))
         return queryset.filter(condition), False
 
     def _users_named(self, term: str) -> Q:
         users = get_user_model()
-        names = {users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", None) or users.USERNAME_FIELD}
-        named = Q()
-        for name in names:
-            named |= Q(**{f"{name}__icontains": term})
-        rows = users._default_manager.using(RefreshToken.write_alias()).filter(named)
-        return Q(user_id__in=list(rows.order_by("pk").values_list("pk", flat=True)[:FOUND_USERS]))
+        fields = {field.name for field in users._meta.get_fields()}  # EMAIL_FIELD may name one that is not there
+        exact = part = Q()
+        for name in {users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", "")} & fields:
+            exact |= Q(**{f"{name}__iexact": term})
+            part |= Q(**{f"{name}__icontains": term})
+        rows = users._default_manager.using(RefreshToken.write_alias()).order_by("pk").values_list("pk", flat=True)
+        # By itself, or a short name could be lost among the many that it is a part of.
+        return Q(user_id__in=[*rows.filter(exact)[:FOUND_USERS], *rows.filter(part)[:FOUND_USERS]])
 
     # Pages
 
@@ -201,7 +208,8 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Offer what the operator may do."""
         session = kwargs.get("obj")
-        context["can_revoke"] = session and session.revoked_at is None and self.has_revoke_permission(request)
+        lives = session and session.revoked_at is None and not session.signed_out
+        context["can_revoke"] = lives and self.has_revoke_permission(request)
         context["can_sign_out"] = session and session.user_id and self.has_sign_out_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -209,7 +217,7 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
         """Offer the pages."""
         offered = {
             "can_sign_out_everyone": acts.may(request, "sign_out_everyone"),
-            "can_blacklist": acts.may(request, "blacklist_token"),
+            "blacklist_url": acts.blacklist_url(request, self.admin_site),
         }
         return super().changelist_view(request, {**offered, **(extra_context or {})})
 
@@ -229,9 +237,10 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         return [path("blacklist/", view, name="django_jwtauth_blacklistedtoken_blacklist"), *super().get_urls()]
 
     @method_decorator(sensitive_post_parameters("token"))
-    @method_decorator(sensitive_variables("form", "token"))
+    @method_decorator(sensitive_variables())
     def blacklist_view(self, request: HttpRequest) -> HttpResponse:
         """Blacklist one pasted access token."""
+        self.must_view(request)
         act = acts.Act(
             title=_("Blacklist an access token"),
             question=_("This one access token will be refused; its session goes on."),
@@ -255,9 +264,8 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Offer the page."""
-        return super().changelist_view(
-            request, {"can_blacklist": acts.may(request, "blacklist_token"), **(extra_context or {})}
-        )
+        offered = {"blacklist_url": acts.blacklist_url(request, self.admin_site)}
+        return super().changelist_view(request, {**offered, **(extra_context or {})})
 
 
 @admin.register(NotBefore)

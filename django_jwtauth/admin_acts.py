@@ -13,8 +13,8 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -23,9 +23,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from . import conf, sessions
-from .admin_base import ReadOnlyAdmin, all_sessions, user_url
+from .admin_base import ReadOnlyAdmin, all_sessions, page_url, user_url
+from .admin_filters import COUNTED
 from .client import device_name
-from .ending import MAX_REASON_LENGTH
+from .ending import MANY_SESSIONS, MAX_REASON_LENGTH
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 
 PUBLISHED_SECONDS = 2
@@ -124,6 +125,12 @@ def may(request: HttpRequest, permission: str) -> bool:
     return bool(user.has_perm(f"django_jwtauth.{permission}"))
 
 
+def blacklist_url(request: HttpRequest, site: Any) -> str:
+    """Return the address of the page that blacklists a token, for whom it obeys; else nothing."""
+    allowed = may(request, "blacklist_token") and may(request, "view_blacklistedtoken")
+    return page_url(site, "django_jwtauth_blacklistedtoken_blacklist") if allowed else ""
+
+
 def ask(request: HttpRequest, act: Act, context: dict[str, Any], *, posted: bool) -> Any:
     """Return the valid form once the operator has confirmed; until then, the response that asks.
 
@@ -182,7 +189,7 @@ def log(request: HttpRequest, rows: Any, message: str) -> None:
 def is_own(request: HttpRequest, rows: QuerySet[RefreshToken]) -> tuple[str, ...]:
     """Warn the operator who is about to sign himself out."""
     user: Any = request.user
-    if rows.filter(user_id=user.pk, revoked_at__isnull=True).exists():
+    if rows.filter(user_id=user_key(user), revoked_at__isnull=True).exists():
         return (now_("Among them are sessions of your own. (The admin itself does not sign you out.)"),)
     return ()
 
@@ -210,11 +217,19 @@ class SessionActs(ReadOnlyAdmin):
     @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> HttpResponse | None:
         """Ask, and end each selected session that still lives."""
-        live = self._chosen(queryset).filter(revoked_at__isnull=True)
+        chosen = self._chosen(request, queryset)
+        if chosen is None:
+            return None
+        live = chosen.filter(revoked_at__isnull=True).not_signed_out()
         count = live.count()
+        question = ngettext(
+            "%(count)d selected session that has not been revoked yet will be revoked.",
+            "%(count)d selected sessions that have not been revoked yet will be revoked.",
+            count,
+        )
         act = Act(
             title=_("Revoke sessions"),
-            question=_("%(count)d selected sessions that have not ended yet will be revoked.") % {"count": count},
+            question=question % {"count": count},
             button=_("Revoke"),
             permission="revoke_refreshtoken",
             warnings=is_own(request, live),
@@ -229,12 +244,20 @@ class SessionActs(ReadOnlyAdmin):
     @admin.action(description=_("Sign the users of selected sessions out everywhere"), permissions=["sign_out"])
     def sign_out_users(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> HttpResponse | None:
         """Ask, and end all sessions of the users of the selected ones."""
-        ids = self._chosen(queryset).filter(user__isnull=False).order_by().values_list("user_id", flat=True).distinct()
+        chosen = self._chosen(request, queryset)
+        if chosen is None:
+            return None
+        ids = chosen.filter(user__isnull=False).order_by().values_list("user_id", flat=True).distinct()
         users = list(get_user_model()._default_manager.using(RefreshToken.write_alias()).filter(pk__in=list(ids)))
         rows = all_sessions().filter(user_id__in=[user.pk for user in users])
         act = Act(
             title=_("Sign users out everywhere"),
-            question=_("All sessions of %(count)d users will be revoked.") % {"count": len(users)},
+            question=ngettext(
+                "All sessions of %(count)d user will be revoked.",
+                "All sessions of %(count)d users will be revoked.",
+                len(users),
+            )
+            % {"count": len(users)},
             button=_("Sign out"),
             permission="sign_out_user",
             warnings=is_own(request, rows),
@@ -247,9 +270,16 @@ class SessionActs(ReadOnlyAdmin):
         self.sign_out(request, users, form.chosen())
         return None
 
-    def _chosen(self, queryset: QuerySet[RefreshToken]) -> RefreshTokenQuerySet:
-        """Return a plain query of the selected rows: the list's own has joins, which an UPDATE cannot have."""
-        ids = list(queryset.order_by().values_list("pk", flat=True))
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> RefreshTokenQuerySet | None:
+        """Return a plain query of the selected rows: the list's own has joins, which an UPDATE cannot have.
+
+        None, and a message, if there are more than the list counts: it would have said less than what is done.
+        """
+        ids = list(queryset.order_by().values_list("pk", flat=True)[: COUNTED + 1])
+        if len(ids) > COUNTED:
+            text = now_("More than %d sessions are selected. Select fewer, or sign everyone out.") % COUNTED
+            tell(request, text, done=False)
+            return None
         return all_sessions().filter(pk__in=ids)
 
     def _revoke(self, request: HttpRequest, live: QuerySet[RefreshToken], reason: str) -> None:
@@ -261,7 +291,13 @@ class SessionActs(ReadOnlyAdmin):
 
     def sign_out(self, request: HttpRequest, users: list[Any], reason: str) -> None:
         """Sign users out everywhere, and log and tell it."""
-        count = sum(sessions.revoke_all(user, reason=reason, by=cast(Any, request.user)) for user in users)
+        by = cast(Any, request.user)
+        rows = all_sessions().filter(user_id__in=[user_key(user) for user in users], revoked_at__isnull=True)
+        ones = rows.order_by().values("user_id").annotate(number=Count("pk")).filter(number__gt=MANY_SESSIONS)
+        many = set(ones.values_list("user_id", flat=True))
+        # Users with very many sessions one by one, for one time each in the revocation list; all others at once.
+        count = sum(sessions.revoke_all(user, reason=reason, by=by) for user in users if user_key(user) in many)
+        count += sessions.revoke(rows.exclude(user_id__in=many), reason=reason, by=by)
         log(request, users, str(_("Signed out everywhere: %s") % reason))
         tell(request, sessions_revoked(count), done=bool(count))
 
@@ -284,7 +320,7 @@ class SessionActs(ReadOnlyAdmin):
         form = ask(request, act, self.context(request), posted=request.method == "POST")
         if isinstance(form, HttpResponse):
             return form
-        self._revoke(request, rows.filter(revoked_at__isnull=True), form.chosen())
+        self._revoke(request, rows.filter(revoked_at__isnull=True).not_signed_out(), form.chosen())
         return HttpResponseRedirect(self.page("change", session.pk))
 
     def sign_out_view(self, request: HttpRequest, pk: str) -> HttpResponse:
@@ -293,7 +329,7 @@ class SessionActs(ReadOnlyAdmin):
         users = get_user_model()
         try:
             user = users._default_manager.using(RefreshToken.write_alias()).get(pk=users._meta.pk.to_python(pk))
-        except (users.DoesNotExist, ValueError, TypeError, OverflowError):
+        except (users.DoesNotExist, ValidationError, ValueError, OverflowError):
             raise Http404 from None
         rows = all_sessions().filter(user_id=user_key(user))
         act = Act(
@@ -307,7 +343,13 @@ class SessionActs(ReadOnlyAdmin):
         if isinstance(form, HttpResponse):
             return form
         self.sign_out(request, [user], form.chosen())
-        return HttpResponseRedirect(user_url(user, self.admin_site) or self.page("changelist"))
+        return HttpResponseRedirect(self._page_of(user, request) or self.page("changelist"))
+
+    def _page_of(self, user: Any, request: HttpRequest) -> str:
+        """Return the address of a user's page, if there is one and the operator may see it."""
+        url = user_url(user, self.admin_site)
+        may_see = url and self.admin_site.get_model_admin(get_user_model()).has_view_permission(request, user)
+        return url if may_see else ""
 
     def everyone_view(self, request: HttpRequest) -> HttpResponse:
         """Ask twice, and sign everyone out."""

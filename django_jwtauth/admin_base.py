@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -12,19 +13,26 @@ from django.urls import NoReverseMatch, reverse
 from .admin_filters import CappedPaginator
 from .models import RefreshToken, RefreshTokenQuerySet
 
+HIDDEN_FIELDS = {"secret", "auth_hash"}
+
 
 def all_sessions() -> RefreshTokenQuerySet:
     """Return the query of all sessions, in the database of our tables."""
     return RefreshToken.objects.using(RefreshToken.write_alias())
 
 
+def page_url(site: Any, name: str, *args: Any) -> str:
+    """Return the address of a page of an admin site; empty if the site has none, where a model is not registered."""
+    try:
+        return reverse(f"{site.name}:{name}", args=args)
+    except NoReverseMatch:
+        return ""
+
+
 def user_url(user: Any, site: Any) -> str:
     """Return the address of a user's page in the admin; empty if there is none."""
     meta = get_user_model()._meta
-    try:
-        return reverse(f"{site.name}:{meta.app_label}_{meta.model_name}_change", args=[user.pk])
-    except NoReverseMatch:
-        return ""
+    return page_url(site, f"{meta.app_label}_{meta.model_name}_change", quote(user.pk))
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -32,9 +40,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     list_select_related: ClassVar[tuple[str, ...]] = ("user",)
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count all rows
     paginator = CappedPaginator
 
     class Media:
+        """The colours of the status words."""
+
         css = {"all": ["django_jwtauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
@@ -52,6 +63,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search by the user's name."""
         return [f"user__{get_user_model().USERNAME_FIELD}"]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Let nobody find out what is not shown by asking in the address what it begins with."""
+        return lookup.partition("__")[0] not in HIDDEN_FIELDS and super().lookup_allowed(lookup, value, request)
 
     def must_view(self, request: HttpRequest) -> None:
         """Refuse who may not see the rows.

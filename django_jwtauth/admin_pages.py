@@ -23,7 +23,7 @@ from .admin_acts import TokenForm, may
 from .admin_base import ReadOnlyAdmin, all_sessions, user_url
 from .admin_filters import MANY_REPLAYS
 from .client import device_name
-from .models import RefreshToken, RevokedReason
+from .models import NotBefore, RefreshToken, RevokedReason
 
 EVENTS = 100
 """How many security events of a kind are shown."""
@@ -86,12 +86,16 @@ def _happenings(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
     if session.revoked_at is not None:
         by = _("by %s") % session.revoked_by if session.revoked_by else ""
         yield session.revoked_at, f"{_status_text(session, 'revoked')} {by}"
+    if session.signed_out:
+        times = NotBefore.objects.using(RefreshToken.write_alias()).select_related("revoked_by")
+        for time in times.filter(user=None, not_before__gte=session.created_at).order_by("created_at")[:1]:
+            who = {"who": time.revoked_by or "-", "why": time.reason}
+            yield time.created_at, _("everyone was signed out, by %(who)s: %(why)s") % who
     entries = LogEntry.objects.filter(
         content_type=get_content_type_for_model(session), object_id=str(session.pk)
     ).select_related("user")
     for entry in entries.order_by("-action_time")[:LOG_ENTRIES]:
-        at = entry.action_time if timezone.is_aware(session.created_at) else timezone.make_naive(entry.action_time)
-        yield at, f"{entry.user}: {entry.get_change_message()}"
+        yield entry.action_time, f"{entry.user}: {entry.get_change_message()}"
 
 
 def _shown(moment: datetime) -> str:
@@ -132,7 +136,7 @@ def events(site: Any) -> list[Event]:
                 status=status_html(session),
                 user=user_link(session, site),
                 device=device_name(session.user_agent),
-                is_live=session.revoked_at is None,
+                is_live=session.revoked_at is None and not session.signed_out,
             )
             for at, session, what in found
         ),
@@ -170,7 +174,7 @@ class SessionPages(ReadOnlyAdmin):
     """The pages beside list and session."""
 
     @method_decorator(sensitive_post_parameters("token"))
-    @method_decorator(sensitive_variables("form"))
+    @method_decorator(sensitive_variables())
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Find the session of a pasted token. The token goes in a POST body, so it stands in no address and no log."""
         self.must_view(request)

@@ -10,17 +10,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .admin_acts import may
-from .admin_base import all_sessions
+from .admin_base import all_sessions, page_url
 from .admin_pages import status_html
 from .client import device_name
 from .database import database_now
@@ -28,12 +28,25 @@ from .models import RefreshToken, user_key
 
 SHOWN = 20
 """How many sessions stand on a user's page."""
+SESSIONS = "django_jwtauth_refreshtoken"
+
+
+class NewestFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The newest sessions that live: a user may have very many."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return them, in one query."""
+        if not hasattr(self, "_newest"):
+            rows = all_sessions().with_clock().select_related("user").filter(user_id=user_key(self.instance))
+            self._newest = rows.live(database_now(rows.db)).order_by("-created_at")[:SHOWN]
+        return self._newest
 
 
 class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
     """The user's newest active sessions, each with a link to its page."""
 
     model = RefreshToken
+    formset = NewestFormSet
     fk_name = "user"
     extra = 0
     can_delete = False
@@ -45,6 +58,8 @@ class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
     readonly_fields = ("link", "status", "device", "last_seen", "ends")
 
     class Media:
+        """The colours of the status words."""
+
         css = {"all": ["django_jwtauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -59,24 +74,11 @@ class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
         """Who may see sessions."""
         return may(request, "view_refreshtoken")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
-        """Return the newest that live: a user may have very many."""
-        match: Any = request.resolver_match
-        rows = all_sessions()
-        now = database_now(rows.db)
-        try:
-            key = get_user_model()._meta.pk.to_python(match.kwargs["object_id"])
-            live = rows.live(now).filter(user_id=key).order_by("-created_at")
-            newest = list(live.values_list("pk", flat=True)[:SHOWN])
-        except Exception:
-            newest = []  # no such user: the admin itself will say so
-        return rows.with_clock().select_related("user").filter(pk__in=newest).order_by("-created_at")
-
     @admin.display(description=_("session"))
-    def link(self, session: RefreshToken) -> SafeString:
-        """Link to the session's page."""
-        url = reverse(f"{self.admin_site.name}:django_jwtauth_refreshtoken_change", args=[session.pk])
-        return format_html('<a href="{}">{}</a>', url, str(session.pk)[:8])
+    def link(self, session: RefreshToken) -> str | SafeString:
+        """Link to the session's page, where there is one."""
+        url, short = page_url(self.admin_site, f"{SESSIONS}_change", session.pk), str(session.pk)[:8]
+        return format_html('<a href="{}">{}</a>', url, short) if url else short
 
     @admin.display(description=_("status"))
     def status(self, session: RefreshToken) -> SafeString:
@@ -113,9 +115,8 @@ class SessionsUserAdminMixin:
         """Offer to sign the user out, to whom it will obey."""
         user = kwargs.get("obj")
         if user is not None and may(request, "sign_out_user") and may(request, "view_refreshtoken"):
-            site: Any = self.admin_site  # type: ignore[attr-defined]
-            name = f"{site.name}:django_jwtauth_refreshtoken_sign_out"
-            context["jwtauth_sign_out_url"] = reverse(name, args=[user_key(user)])
+            site = self.admin_site  # type: ignore[attr-defined]
+            context["jwtauth_sign_out_url"] = page_url(site, f"{SESSIONS}_sign_out", user_key(user))
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -126,7 +127,7 @@ class SessionsUserAdminMixin:
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Change the password, and say how many sessions that has ended."""
-        user = self.get_object(request, id)  # type: ignore[attr-defined]
+        user = self.get_object(request, unquote(id))  # type: ignore[attr-defined]
         before = _count_live(user) if user is not None and request.method == "POST" else 0
         response: HttpResponse = super().user_change_password(request, id, form_url)  # type: ignore[misc]
         self._tell(request, user, before)

@@ -186,7 +186,7 @@ def find(raw: str | bytes) -> RefreshToken:
     return rotation.find(claims, using=RefreshToken.write_alias())
 
 
-@sensitive_variables("raw", "signed")
+@sensitive_variables()
 def locate(raw: str) -> RefreshToken | None:
     """Return the session that an access or refresh token of ours belongs to, whatever has become of either.
 

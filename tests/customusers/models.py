@@ -30,3 +30,11 @@ class Person(AbstractBaseUser):
 
     def __str__(self):
         return self.email
+
+    # What the admin asks of a user without Django's permissions.
+
+    def has_perm(self, perm, obj=None):
+        return self.email.endswith("@ops.example")
+
+    def has_module_perms(self, app_label):
+        return self.has_perm(app_label)
