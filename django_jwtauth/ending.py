@@ -66,9 +66,10 @@ def revoke_all(
     now = database_now(using)
     rows = all_sessions(using).filter(user_id=user_key(user))
     count = revoke_rows(rows, reason=reason, by=by, using=using, now=now)
-    if count > MANY_SESSIONS:
+    # Not where a subject may change: access tokens with a former one would not be covered.
+    if count > MANY_SESSIONS and conf.get_config().subject_field in ("pk", get_user_model()._meta.pk.name):
         # After the rows: no access token of theirs is younger than this.
-        NotBefore.objects.using(using).create(
+        entry = NotBefore.objects.using(using).create(
             user_id=user_key(user),
             subject=RefreshToken(user=cast(Any, user)).subject,
             not_before=database_now(using),
@@ -76,6 +77,7 @@ def revoke_all(
             reason=reason,
             revoked_by=cast(Any, by),
         )
+        transaction.on_commit(lambda: _move(entry, using=using), using=using)
     return count
 
 
@@ -99,14 +101,21 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
     )
 
     def finish() -> None:
-        # Since the commit nothing is refreshed any more, but until then there may have been access tokens that are
-        # younger than the entry. They are not younger than this.
-        NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
-        revocation.mark_stale()
+        _move(entry, using=using)
+        logger.warning("Everyone was signed out: %r.", str(reason))
 
     transaction.on_commit(finish, using=using)
     revocation.mark_stale_on_commit(using)
-    logger.warning("Everyone was signed out: %r.", str(reason))
+
+
+def _move(entry: NotBefore, *, using: str) -> None:
+    """Move a time to now, after the commit.
+
+    Since then nothing is refreshed any more, but until then there may have been access tokens that are younger than
+    the entry. They are not younger than this.
+    """
+    NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
+    revocation.mark_stale()
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:

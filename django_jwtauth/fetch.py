@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _CHUNK = 64 * 1024
 
@@ -62,6 +62,15 @@ def check_url(url: str, *, allow_http: bool) -> str:
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise ValueError("it must be an https URL, or whoever can answer in its place can sign in as anybody")
     return url
+
+
+def split_url(text: str) -> SplitResult:
+    """Return the parts of a URL, which are all empty if it is none with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.hostname else urlsplit("")
+    except ValueError:
+        return urlsplit("")
 
 
 def is_loopback(host: str) -> bool:

@@ -231,7 +231,9 @@ class Polled(Kept[T]):
 
 
 def _waker(wake: threading.Event) -> Any:
-    return lambda _: wake.set()
+    # Only in its own process: after a fork, a lock inside the event may be held by a thread that is not there.
+    pid, getpid = os.getpid(), os.getpid  # modules may be empty by the time a process ends
+    return lambda _: wake.set() if getpid() == pid else None
 
 
 def _poll(reference: "weakref.ref[Polled[Any]]", wake: threading.Event) -> None:

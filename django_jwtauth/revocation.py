@@ -97,11 +97,15 @@ class LocalRevocations(Kept[Snapshot]):
             oldest -= SUMMER_TIME
         sids: dict[str, datetime] = {}
         jtis: dict[str, datetime] = {}
+        subs: dict[str, int] = {}
         if last is not None and not full:
             sids.update((sid, at) for sid, at in last.sids.items() if at >= oldest)
             jtis.update((jti, at) for jti, at in last.jtis.items() if at >= oldest)
+            # Also of users who were deleted since: their rows are gone, and instead of them the ids of their sessions
+            # are listed, which only a full reading is sure to find.
+            subs = {sub: at for sub, at in last.revoked.subs.items() if at >= math.floor(epoch(oldest))}
         since = max([*sids.values(), *jtis.values(), oldest + OVERLAP]) - OVERLAP
-        not_before = {"": 0}
+        not_before = {"": 0, **subs}
         for kind, key, at in _revoked_since(since, oldest):
             if kind == "sid":
                 # Without a UUID type of its own, a database gives 32 digits where a token has dashes between them.

@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.urls import NoReverseMatch, reverse
 from django.utils.cache import get_conditional_response
+from django.views.decorators.csrf import csrf_exempt
 
 from . import conf, revocation
+from .fetch import split_url
 from .keys import Key
 from .revocation_list import Document
 
@@ -51,6 +52,7 @@ def public_document(make: Callable[..., Published | None]) -> Callable[..., Http
     That may raise ``Http404``, and returns ``None`` for a document that cannot be had now.
     """
 
+    @csrf_exempt  # nothing is changed here, and a refused method should look like one
     @functools.wraps(make)
     def view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if request.method == "OPTIONS":
@@ -95,7 +97,7 @@ def jwks() -> Published:
 def metadata(path: str = "") -> Published:
     """The authorization server metadata (RFC 8414): where everything is. Nothing is said of what is not there."""
     issuer = conf.get_config().issuer
-    parts = urlsplit(issuer)
+    parts = split_url(issuer)
     if parts.scheme not in ("https", "http") or path not in ("", parts.path.rstrip("/")):
         raise Http404
     # The issuer says the host, and not the request: the answer is kept by caches.

@@ -1,4 +1,4 @@
-"""The endpoints, the admin, and one view for each authentication class."""
+"""The endpoints, the public documents, the admin, and one view for each authentication class."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -18,6 +18,7 @@ class StatelessWhoAmI(WhoAmI):
 
 
 urlpatterns = [
+    path("", include("django_jwtauth.urls_well_known")),
     path("admin/", admin.site.urls),
     path("auth/", include("django_jwtauth.urls")),
     path("whoami/", WhoAmI.as_view()),
