@@ -68,16 +68,22 @@ def revoke_all(
     count = revoke_rows(rows, reason=reason, by=by, using=using, now=now)
     # Not where a subject may change: access tokens with a former one would not be covered.
     if count > MANY_SESSIONS and conf.get_config().subject_field in ("pk", get_user_model()._meta.pk.name):
-        # After the rows: no access token of theirs is younger than this.
-        entry = NotBefore.objects.using(using).create(
+        entry = NotBefore(
             user_id=user_key(user),
             subject=RefreshToken(user=cast(Any, user)).subject,
-            not_before=database_now(using),
             created_at=now,
             reason=reason,
             revoked_by=cast(Any, by),
         )
-        transaction.on_commit(lambda: _move(entry, using=using), using=using)
+
+        def shorten() -> None:
+            # Only now: until the commit the sessions were alive to others, and may have got access tokens. None of them
+            # is younger than this. Should this fail, the list holds the ids, as it has done so far.
+            entry.not_before = database_now(using)
+            entry.save(using=using)
+            revocation.reread()
+
+        transaction.on_commit(shorten, using=using, robust=True)
     return count
 
 
@@ -101,21 +107,14 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
     )
 
     def finish() -> None:
-        _move(entry, using=using)
+        # Since the commit nothing is refreshed any more, but until then there may have been access tokens that are
+        # younger than the entry. They are not younger than this.
+        NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
+        revocation.mark_stale()
         logger.warning("Everyone was signed out: %r.", str(reason))
 
     transaction.on_commit(finish, using=using)
     revocation.mark_stale_on_commit(using)
-
-
-def _move(entry: NotBefore, *, using: str) -> None:
-    """Move a time to now, after the commit.
-
-    Since then nothing is refreshed any more, but until then there may have been access tokens that are younger than
-    the entry. They are not younger than this.
-    """
-    NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
-    revocation.mark_stale()
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
@@ -169,11 +168,14 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
     if isinstance(token, str):
         token = conf.get_config().verifier.verify(token)
     using = RefreshToken.write_alias()
-    user_id = all_sessions(using).with_sid(token.sid).values_list("user_id", flat=True).first()
+    is_known = models.Exists(BlacklistedToken.objects.filter(jti=token.jti))
+    found = all_sessions(using).with_sid(token.sid).values_list("user_id", is_known).first()
+    if found is not None and found[1]:
+        return  # nothing new, and no reason to read the list anew
     now = database_now(using)
     entry = BlacklistedToken(
         jti=token.jti,
-        user_id=user_id,
+        user_id=found[0] if found else None,
         expires_at=storable(token.expires_at),
         reason=_checked_reason(reason),
         created_at=now,

@@ -6,7 +6,10 @@ All are public, the same for everybody, open to pages of every origin, and may b
 import functools
 import hashlib
 import json
+import logging
 import math
+import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,9 +20,12 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
 from . import conf, revocation
+from .database import epoch
 from .fetch import split_url
 from .keys import Key
-from .revocation_list import Document
+from .revocation_list import MAX_ENTRIES, Document, RevocationList
+
+logger = logging.getLogger("django_jwtauth")
 
 JWKS_MAX_AGE = 60
 """For how many seconds caches may keep the key set."""
@@ -135,7 +141,7 @@ def revocations() -> Published | None:
     config = conf.get_config()
     issued_at = int(held.started_at)
     document = Document(
-        revoked=held.value.revoked,
+        revoked=_bounded(held.value),
         issued_at=issued_at,
         expires_at=issued_at + REPLAY_SECONDS,
         ttl=math.ceil(config.revocation_poll_interval.total_seconds()),
@@ -144,15 +150,39 @@ def revocations() -> Published | None:
     return _last_signed.get(document, issuer=config.issuer, key=key)
 
 
+def _bounded(snapshot: revocation.Snapshot) -> RevocationList:
+    """Return a list that others do not refuse as too long: at worst, one time stands for everything.
+
+    That revokes all access tokens that are older, also those of sessions that live; their clients refresh them.
+    """
+    times = [*snapshot.sids.values(), *snapshot.jtis.values()]
+    if len(times) <= MAX_ENTRIES:
+        return snapshot.revoked
+    logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
+    return RevocationList(not_before=max(math.floor(epoch(max(times))), snapshot.revoked.not_before))
+
+
 class _LastSigned:
     """Remembers the last list that was signed: the same is not signed twice in one period."""
 
     def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
         self._last: tuple[Document, str, Key, Published] | None = None
+        self._lock = threading.Lock()
 
     def get(self, document: Document, *, issuer: str, key: Key) -> Published:
+        with self._lock:  # one signs, the others wait for it: sorting and signing a long list takes a second
+            return self._get(document, issuer=issuer, key=key)
+
+    def _get(self, document: Document, *, issuer: str, key: Key) -> Published:
         last = self._last
         if last is not None and last[1:3] == (issuer, key) and _is_same(last[0], document):
+            # Compared entry by entry once per reading: the next time it is the same object.
+            self._last = (document, issuer, key, last[3])
             return last[3]
         period = document.issued_at // SIGNING_PERIOD
         content = [issuer, key.kid, period, document.content()]
