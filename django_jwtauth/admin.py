@@ -281,4 +281,4 @@ class NotBeforeAdmin(ReadOnlyAdmin):
     @admin.display(description=_("who"))
     def who(self, entry: NotBefore) -> str:
         """Say whose sessions ended."""
-        return str(entry.user or _("everyone"))
+        return str(entry.user or entry.subject or _("everyone"))

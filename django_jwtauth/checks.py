@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -14,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from . import claims, conf
 from .database import SUPPORTED_VENDORS
-from .fetch import is_loopback
+from .fetch import is_loopback, split_url
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."
@@ -132,7 +131,7 @@ def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
     if _problems():
         return []
     config = conf.get_config()
-    parts = urlsplit(config.issuer)
+    parts = split_url(config.issuer)
     is_url = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if all(key.is_symmetric for key in config.signing_keys) or is_url:
         return []

@@ -66,16 +66,24 @@ def revoke_all(
     now = database_now(using)
     rows = all_sessions(using).filter(user_id=user_key(user))
     count = revoke_rows(rows, reason=reason, by=by, using=using, now=now)
-    if count > MANY_SESSIONS:
-        # After the rows: no access token of theirs is younger than this.
-        NotBefore.objects.using(using).create(
+    # Not where a subject may change: access tokens with a former one would not be covered.
+    if count > MANY_SESSIONS and conf.get_config().subject_field in ("pk", get_user_model()._meta.pk.name):
+        entry = NotBefore(
             user_id=user_key(user),
             subject=RefreshToken(user=cast(Any, user)).subject,
-            not_before=database_now(using),
             created_at=now,
             reason=reason,
             revoked_by=cast(Any, by),
         )
+
+        def shorten() -> None:
+            # Only now: until the commit the sessions were alive to others, and may have got access tokens. None of them
+            # is younger than this. Should this fail, the list holds the ids, as it has done so far.
+            entry.not_before = database_now(using)
+            entry.save(using=using)
+            revocation.reread()
+
+        transaction.on_commit(shorten, using=using, robust=True)
     return count
 
 
@@ -106,10 +114,10 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
         # younger than the entry. They are not younger than this.
         NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
         revocation.mark_stale()
+        logger.warning("Everyone was signed out: %r.", str(reason))
 
     transaction.on_commit(finish, using=using)
     revocation.mark_stale_on_commit(using)
-    logger.warning("Everyone was signed out: %r.", str(reason))
     return entry
 
 
@@ -164,11 +172,14 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
     if isinstance(token, str):
         token = conf.get_config().verifier.verify(token)
     using = RefreshToken.write_alias()
-    user_id = all_sessions(using).with_sid(token.sid).values_list("user_id", flat=True).first()
+    is_known = models.Exists(BlacklistedToken.objects.filter(jti=token.jti))
+    found = all_sessions(using).with_sid(token.sid).values_list("user_id", is_known).first()
+    if found is not None and found[1]:
+        return  # nothing new, and no reason to read the list anew
     now = database_now(using)
     entry = BlacklistedToken(
         jti=token.jti,
-        user_id=user_id,
+        user_id=found[0] if found else None,
         expires_at=storable(token.expires_at),
         reason=_checked_reason(reason),
         created_at=now,

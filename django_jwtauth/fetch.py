@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _CHUNK = 64 * 1024
 
@@ -64,6 +64,15 @@ def check_url(url: str, *, allow_http: bool) -> str:
     return url
 
 
+def split_url(text: str) -> SplitResult:
+    """Return the parts of a URL, which are all empty if it is none with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.hostname else urlsplit("")
+    except ValueError:
+        return urlsplit("")
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine."""
     try:
@@ -92,7 +101,9 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # check_url() has seen it
     deadline = time.monotonic() + timeout
     try:
-        with _opener(deadline).open(request, timeout=timeout) as response:
+        with _opener(deadline, through_proxy=not is_loopback(urlsplit(url).hostname or "")).open(
+            request, timeout=timeout
+        ) as response:
             if response.status != 200:
                 raise FetchError(f"the answer was {response.status}", response.status)
             return Fetched(body=_read(response, limit), etag=response.headers.get("ETag", ""))
@@ -107,7 +118,8 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise FetchError(f"no answer within {timeout:g} seconds") from None
-        raise FetchError(f"no connection: {error.reason}") from None
+        # Quoted: it may be what a proxy said.
+        raise FetchError(f"no connection: {str(error.reason)!r}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(f"no proper answer: {error!r}") from None
 
@@ -124,11 +136,12 @@ def _read(response: Any, limit: int) -> bytes:
     return bytes(body)
 
 
-def _opener(deadline: float) -> urllib.request.OpenerDirector:
+def _opener(deadline: float, *, through_proxy: bool) -> urllib.request.OpenerDirector:
     """Make an opener that knows http and https only, follows nothing, and watches the clock."""
+    # A proxy that is asked for "this very machine" answers for itself, or for somebody else.
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
+        urllib.request.ProxyHandler(None if through_proxy else {}),
         _HTTPHandler(deadline),
         _HTTPSHandler(deadline),
         urllib.request.HTTPDefaultErrorHandler(),
@@ -151,6 +164,22 @@ class _TimedConnection:
     def __init__(self, *args: Any, deadline: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
+        self._create_connection = self._connect_in_time
+
+    def _connect_in_time(self, address: Any, timeout: Any, source_address: Any = None) -> Any:
+        """Try all addresses of the host within one time."""
+        error: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, where in socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_remaining(self._deadline))
+                sock.connect(where)
+            except OSError as failed:
+                sock.close()
+                error = failed
+            else:
+                return sock
+        raise error
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

@@ -303,8 +303,8 @@ class NotBeforeQuerySet(models.QuerySet["NotBefore"]):
         The last time everyone was signed out stays for ever: it is one row.
         """
         old = self.filter(not_before__lte=now - conf.get_config().revocation_retention)
-        newer = NotBefore.objects.filter(user__isnull=True, not_before__gt=models.OuterRef("not_before"))
-        return old.filter(models.Q(user__isnull=False) | models.Q(models.Exists(newer)))
+        newer = NotBefore.objects.filter(subject="", not_before__gt=models.OuterRef("not_before"))
+        return old.filter(~models.Q(subject="") | models.Q(models.Exists(newer)))
 
 
 class NotBefore(models.Model):
@@ -315,11 +315,11 @@ class NotBefore(models.Model):
         verbose_name=_("user"),
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=models.SET_NULL,
         related_name="+",
-        help_text=_("Nobody in particular: everyone."),
     )
-    subject = models.CharField(_("subject"), max_length=255, blank=True)
+    # What counts: the tokens of a user who is deleted go on being refused.
+    subject = models.CharField(_("subject"), max_length=255, blank=True, help_text=_("None: everyone."))
     not_before = models.DateTimeField(
         _("not before"), help_text=_("Access tokens issued until then are refused; sessions of everyone too.")
     )
@@ -347,5 +347,5 @@ class NotBefore(models.Model):
 
 def signed_out(**conditions: Any) -> models.Exists:
     """Tell of a session whether it began before everyone was signed out."""
-    times = NotBefore.objects.filter(user__isnull=True, not_before__gte=models.OuterRef("created_at"), **conditions)
+    times = NotBefore.objects.filter(subject="", not_before__gte=models.OuterRef("created_at"), **conditions)
     return models.Exists(times)

@@ -33,6 +33,18 @@ class Held(Generic[T]):
         return max(time.monotonic() - self.started, time.time() - self.started_at)
 
 
+_all: "weakref.WeakSet[Kept[Any]]" = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for kept in list(_all):
+        kept._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
+
+
 class Kept(Generic[T]):
     """A value that the thread reads anew that finds it too old."""
 
@@ -41,14 +53,16 @@ class Kept(Generic[T]):
 
     def __init__(self) -> None:
         self._renew()
+        _all.add(self)
 
     def _renew(self) -> None:
-        self._pid = os.getpid()
+        """Begin with nothing; also in a child, before it has a second thread."""
         self._reading = threading.Lock()
         self._changed = threading.Condition()
         self._held: Held[T] | None = None
         self._busy = False
         self._began = self._ended = float("-inf")  # the last reading, on the monotonic clock
+        self._took = 0.0  # how long the last one that was not in vain took
         self._count = 0  # how often it was tried to read it
         self._failed = 0  # how often in a row that was in vain
         self._retry_at = float("-inf")
@@ -68,7 +82,7 @@ class Kept(Generic[T]):
     @property
     def held(self) -> Held[T] | None:
         """The value, however old; ``None`` if there is none."""
-        return self._held if self._pid == os.getpid() else None
+        return self._held
 
     def age(self) -> float:
         """Return the age of the value in seconds; infinite if there is none."""
@@ -84,7 +98,6 @@ class Kept(Generic[T]):
             interval: In seconds.
             patience: How many seconds to wait at most.
         """
-        self.renew_after_fork()
         age, lock = self.age(), self._reading
         if age > interval and lock.acquire(timeout=patience if age > 2 * interval else 0):
             try:
@@ -94,11 +107,6 @@ class Kept(Generic[T]):
             finally:
                 lock.release()
         return self._held
-
-    def renew_after_fork(self) -> None:
-        """Begin anew in a process that was forked since."""
-        if self._pid != os.getpid():
-            self._renew()
 
     def _begin(self) -> None:
         """Say that a reading begins; only who holds the lock for it may."""
@@ -117,6 +125,7 @@ class Kept(Generic[T]):
             self.report(error)
         else:
             self._failed, self._retry_at = 0, float("-inf")
+            self._took = time.monotonic() - self._began
             self._held = Held(value=value, started=self._began, started_at=started_at)
         finally:
             with self._changed:
@@ -155,10 +164,10 @@ class Polled(Kept[T]):
         Only when there is none yet, or it is older than two intervals, is it waited for; and not while the source is
         known to fail.
         """
-        self.renew_after_fork()
         if not self._is_polled():
             return self.fresh(interval=self.interval, patience=self.timeout)
-        limit = 2 * self.interval
+        # A source that is slow makes no request wait: it cannot be faster for that.
+        limit = 2 * (self.interval + self._took)
         if self.age() > limit and not self._failed:
             with self._changed:
                 self._ask()
@@ -172,7 +181,6 @@ class Polled(Kept[T]):
             cooldown: How many seconds must have passed since the last reading began.
             patience: How many seconds to wait at most.
         """
-        self.renew_after_fork()
         is_polled = self._is_polled()
         with self._changed:
             is_due = time.monotonic() - self._began >= cooldown
@@ -231,7 +239,9 @@ class Polled(Kept[T]):
 
 
 def _waker(wake: threading.Event) -> Any:
-    return lambda _: wake.set()
+    # Only in its own process: after a fork, a lock inside the event may be held by a thread that is not there.
+    pid, getpid = os.getpid(), os.getpid  # modules may be empty by the time a process ends
+    return lambda _: wake.set() if getpid() == pid else None
 
 
 def _poll(reference: "weakref.ref[Polled[Any]]", wake: threading.Event) -> None:

@@ -85,6 +85,10 @@ class Issuer:
         """
         return self.revocations_url or self._find("jwt_revocations_uri", "jwt-revocations")
 
+    def look_again(self) -> None:
+        """Fetch the metadata anew before the next document: the last one was not where they said."""
+        self._metadata_until = float("-inf")
+
     def _find(self, member: str, default: str) -> str:
         # No lock: it would have to outlive forks, and two threads may well ask twice.
         if self._metadata is None or time.monotonic() >= self._metadata_until:
@@ -96,9 +100,13 @@ class Issuer:
                     raise
         try:
             url = self._metadata.get(member, f"{self.issuer.rstrip('/')}/.well-known/{default}")
-            return check_url(str(url), allow_http=self.allow_http)
+            check_url(str(url), allow_http=self.allow_http)
         except ValueError as error:
             raise FetchError(f"{member} of the metadata: {error}") from None
+        if not self.allow_http and self.issuer.startswith("https:") and not str(url).startswith("https:"):
+            # Another machine must not send us to what listens on this one only.
+            raise FetchError(f"{member} of the metadata: it must be an https URL, as the issuer is")
+        return str(url)
 
     def _fetch_metadata(self) -> dict[str, Any]:
         parts = urlsplit(self.issuer)
@@ -107,7 +115,8 @@ class Issuer:
         try:
             metadata = _fetch_object(url, accept="application/json", timeout=self.timeout)
         except FetchError as error:
-            if error.status == 404:
+            # Who once had metadata has not lost them: then a 404 is a failure like any other.
+            if error.status == 404 and not self._metadata:
                 return {}
             raise
         if metadata.get("issuer") != self.issuer:
@@ -153,7 +162,11 @@ class RemoteKeys(Polled[Mapping[str, Key]]):
         """
         url = self._issuer.find_jwks()
         accept = "application/jwk-set+json, application/json"
-        keys = read_jwks(_fetch_object(url, accept=accept, timeout=self.timeout), algorithms=self._algorithms)
+        try:
+            keys = read_jwks(_fetch_object(url, accept=accept, timeout=self.timeout), algorithms=self._algorithms)
+        except FetchError:
+            self._issuer.look_again()
+            raise
         # The same object for the same key: tokens that were verified with it stay verified.
         known = {(key.kid, key.alg, key.thumbprint): key for key in (last or {}).values()}
         return {key.kid: known.get((key.kid, key.alg, key.thumbprint), key) for key in keys}
@@ -230,7 +243,11 @@ class RemoteRevocations(Polled[Copy]):
         """
         url = self._issuer.find_revocations()
         etag = last.etag if last else ""
-        fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
+        try:
+            fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
+        except FetchError:
+            self._issuer.look_again()
+            raise
         now = time.time()
         if fetched is None:
             # Nobody has signed that nothing is new, so it is believed for as long as the copy itself.
@@ -244,7 +261,11 @@ class RemoteRevocations(Polled[Copy]):
         except InvalidTokenError as error:
             raise FetchError(f"the list is refused: {error.reason}") from None
         if last is not None and document.issued_at < last.document.issued_at:
-            raise FetchError("it is older than the copy at hand")
+            # From another process, whose clock or copy is some seconds behind: it tells nothing new, like a 304. If
+            # somebody keeps newer ones back, that ends with the copy at hand.
+            if now >= last.document.expires_at + self._leeway:
+                raise FetchError("it is older than the copy at hand, which has expired")
+            return last
         return Copy(document=document, etag=fetched.etag)
 
     def report(self, error: Exception) -> None:
@@ -299,4 +320,5 @@ def _fetch_object(url: str, *, accept: str, timeout: float) -> dict[str, Any]:
 
 def _log(what: str, issuer: str, error: Exception) -> None:
     known = isinstance(error, FetchError | JWTAuthError)
-    logger.warning("%s of %r cannot be fetched: %s.", what, issuer, error, exc_info=not known)
+    # Its text only: a handler that keeps records would keep with the error what could not be read, and its thread.
+    logger.warning("%s of %r cannot be fetched: %s.", what, issuer, str(error), exc_info=not known)

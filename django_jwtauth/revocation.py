@@ -8,7 +8,6 @@ there were.
 import logging
 import math
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -100,12 +99,13 @@ class LocalRevocations(Kept[Snapshot]):
         if last is not None and not full:
             sids.update((sid, at) for sid, at in last.sids.items() if at >= oldest)
             jtis.update((jti, at) for jti, at in last.jtis.items() if at >= oldest)
-        since = max([*sids.values(), *jtis.values(), oldest + OVERLAP]) - OVERLAP
+        newest = max([*sids.values(), *jtis.values(), oldest + OVERLAP])
+        # Not after the present time: a clock that was set back has left entries of the future.
+        since = min(newest, timezone.now()) - OVERLAP
         not_before = {"": 0}
         for kind, key, at in _revoked_since(since, oldest):
             if kind == "sid":
-                # Without a UUID type of its own, a database gives 32 digits where a token has dashes between them.
-                sids[str(uuid.UUID(key))] = at
+                sids[key if len(key) == 36 else _with_dashes(key)] = at
             elif kind == "jti":
                 jtis[key] = at
             else:
@@ -121,6 +121,7 @@ class LocalRevocations(Kept[Snapshot]):
 
 _list = LocalRevocations()
 mark_stale = _list.mark_stale
+reread = _list.reread
 
 
 def mark_stale_on_commit(using: str) -> None:
@@ -163,6 +164,11 @@ def published(*, max_age: float) -> Held[Snapshot] | None:
 def _now_and_on_commit(action: Callable[[], None], using: str) -> None:
     action()
     transaction.on_commit(action, using=using, robust=True)
+
+
+def _with_dashes(digits: str) -> str:
+    """Write a UUID as tokens do. Databases without such a type give 32 digits; UUID() would take most of the time."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _revoked_since(since: datetime, oldest: datetime) -> Iterable[tuple[str, str, datetime]]:

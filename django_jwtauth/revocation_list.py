@@ -17,6 +17,8 @@ from .keys import Key
 
 MAX_BYTES = 32 * 1024 * 1024
 """A longer document is refused. It holds about 600,000 ids."""
+MAX_ENTRIES = 500_000
+"""So many ids are published at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

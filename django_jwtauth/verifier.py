@@ -13,6 +13,9 @@ from .errors import InvalidTokenError
 from .keys import Key, KeySet
 from .remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
 
+MIN_POLL_INTERVAL = timedelta(milliseconds=1)
+MAX_LEEWAY = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
@@ -119,6 +122,11 @@ class Verifier:
             raise ValueError(f"The algorithms are some of {', '.join(ASYMMETRIC_ALGORITHMS)}.")
         if keys is not None and (jwks_url or revocations_url):
             raise ValueError("A verifier has either keys or URLs.")
+        if poll_interval < MIN_POLL_INTERVAL or timeout <= timedelta(0) or not timedelta(0) <= leeway <= MAX_LEEWAY:
+            raise ValueError(
+                f"The poll interval is at least {MIN_POLL_INTERVAL}, the timeout more than 0, and the leeway from 0 to "
+                f"{MAX_LEEWAY}: revocation lists remember no longer."
+            )
         self.leeway = leeway.total_seconds()
         # A token may live that long; what claims to be older or from the future is refused even without a limit.
         self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()

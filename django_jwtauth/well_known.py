@@ -6,19 +6,26 @@ All are public, the same for everybody, open to pages of every origin, and may b
 import functools
 import hashlib
 import json
+import logging
 import math
+import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.urls import NoReverseMatch, reverse
 from django.utils.cache import get_conditional_response
+from django.views.decorators.csrf import csrf_exempt
 
 from . import conf, revocation
+from .database import epoch
+from .fetch import split_url
 from .keys import Key
-from .revocation_list import Document
+from .revocation_list import MAX_ENTRIES, Document, RevocationList
+
+logger = logging.getLogger("django_jwtauth")
 
 JWKS_MAX_AGE = 60
 """For how many seconds caches may keep the key set."""
@@ -51,6 +58,7 @@ def public_document(make: Callable[..., Published | None]) -> Callable[..., Http
     That may raise ``Http404``, and returns ``None`` for a document that cannot be had now.
     """
 
+    @csrf_exempt  # nothing is changed here, and a refused method should look like one
     @functools.wraps(make)
     def view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if request.method == "OPTIONS":
@@ -95,7 +103,7 @@ def jwks() -> Published:
 def metadata(path: str = "") -> Published:
     """The authorization server metadata (RFC 8414): where everything is. Nothing is said of what is not there."""
     issuer = conf.get_config().issuer
-    parts = urlsplit(issuer)
+    parts = split_url(issuer)
     if parts.scheme not in ("https", "http") or path not in ("", parts.path.rstrip("/")):
         raise Http404
     # The issuer says the host, and not the request: the answer is kept by caches.
@@ -133,7 +141,7 @@ def revocations() -> Published | None:
     config = conf.get_config()
     issued_at = int(held.started_at)
     document = Document(
-        revoked=held.value.revoked,
+        revoked=_bounded(held.value),
         issued_at=issued_at,
         expires_at=issued_at + REPLAY_SECONDS,
         ttl=math.ceil(config.revocation_poll_interval.total_seconds()),
@@ -142,15 +150,39 @@ def revocations() -> Published | None:
     return _last_signed.get(document, issuer=config.issuer, key=key)
 
 
+def _bounded(snapshot: revocation.Snapshot) -> RevocationList:
+    """Return a list that others do not refuse as too long: at worst, one time stands for everything.
+
+    That revokes all access tokens that are older, also those of sessions that live; their clients refresh them.
+    """
+    times = [*snapshot.sids.values(), *snapshot.jtis.values()]
+    if len(times) <= MAX_ENTRIES:
+        return snapshot.revoked
+    logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
+    return RevocationList(not_before=max(math.floor(epoch(max(times))), snapshot.revoked.not_before))
+
+
 class _LastSigned:
     """Remembers the last list that was signed: the same is not signed twice in one period."""
 
     def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
         self._last: tuple[Document, str, Key, Published] | None = None
+        self._lock = threading.Lock()
 
     def get(self, document: Document, *, issuer: str, key: Key) -> Published:
+        with self._lock:  # one signs, the others wait for it: sorting and signing a long list takes a second
+            return self._get(document, issuer=issuer, key=key)
+
+    def _get(self, document: Document, *, issuer: str, key: Key) -> Published:
         last = self._last
         if last is not None and last[1:3] == (issuer, key) and _is_same(last[0], document):
+            # Compared entry by entry once per reading: the next time it is the same object.
+            self._last = (document, issuer, key, last[3])
             return last[3]
         period = document.issued_at // SIGNING_PERIOD
         content = [issuer, key.kid, period, document.content()]

@@ -1,33 +1,56 @@
 """Settings of the example: a small orders API, signed in to with django_jwtauth. Copy what you need.
 
+Its tokens are good for a second service too, which has settings of its own: ``example_project/stock/settings.py``.
+
 These environment variables are understood:
 
 ``DJANGO_DEBUG``
     ``0`` switches debugging off. It is on by default, since this is a demo.
 ``DJANGO_SECRET_KEY``
     The secret key; required once debugging is off.
+``DEMO_ISSUER``
+    The address of this service, which its tokens name as their issuer: other services find its keys there. Required
+    once debugging is off. ``manage.py demo`` takes the address that it serves at.
+``DEMO_SIGNING_KEY_FILE``
+    A file with the ES256 key that signs access tokens; required once debugging is off. The demo makes one itself.
+``DEMO_STOCK_URL``
+    Where the start page says that the stock service is.
 ``DEMO_DATABASE``, ``DEMO_REFRESH_GRACE_PERIOD``, ``DEMO_REVOCATION_POLL_INTERVAL``
     Another database file and shorter times (in seconds), for ``manage.py demo --check``.
+``DEMO_STOCK_SETTINGS_MODULE``
+    Other settings for the stock service that ``manage.py demo`` starts.
 """
 
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from example_project.key_file import KeyFile
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in ("1", "true", "yes", "on")
 
-# All keys of django_jwtauth are derived from this one, unless JWTAUTH["SIGNING_KEYS"] says otherwise: who knows it can
-# sign in as anybody. So the key that everybody can read here is good for nothing but the demo.
+# The key of the refresh tokens is derived from this one, and without JWTAUTH["SIGNING_KEYS"] that of the access tokens
+# too: who knows it can sign in as anybody. So the key that everybody can read here is good for nothing but the demo.
 _DEMO_SECRET_KEY = "django-insecure-demo-only-0a5c7Qm2xVtR9uZ4wYb8nKf1jLh3sDpE6gTq"  # noqa: S105
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", _DEMO_SECRET_KEY)
 if SECRET_KEY == _DEMO_SECRET_KEY and not DEBUG:
     raise ImproperlyConfigured("Without DEBUG, set DJANGO_SECRET_KEY to a secret of your own.")
 
-ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+# Everything the demo writes is named demo.sqlite3…, and ignored by git.
+DEMO_DATABASE = Path(os.environ.get("DEMO_DATABASE", BASE_DIR / "example_project" / "demo.sqlite3"))
+
+ISSUER = os.environ.get("DEMO_ISSUER", "")
+if not ISSUER:
+    if not DEBUG:
+        raise ImproperlyConfigured("Without DEBUG, set DEMO_ISSUER to the https URL of this service.")
+    ISSUER = "http://127.0.0.1:8000"
+
+ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", urlsplit(ISSUER).hostname or "localhost"})
 
 # Cookies of the admin travel over https only, except in the demo.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
@@ -79,6 +102,16 @@ STATIC_URL = "static/"
 
 # Authentication
 
+# What signs access tokens. Others verify them by its public part, which .well-known/jwks.json hands out.
+SIGNING_KEY_FILE = os.environ.get("DEMO_SIGNING_KEY_FILE", "")
+if not SIGNING_KEY_FILE:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "Without DEBUG, set DEMO_SIGNING_KEY_FILE to a file with an ES256 private key of your own. "
+            "manage.py jwtauth_generate_key --output FILE makes one."
+        )
+    SIGNING_KEY_FILE = KeyFile(path=Path(f"{DEMO_DATABASE}-key.pem"))
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -99,7 +132,9 @@ REST_FRAMEWORK = {
 }
 
 JWTAUTH = {
-    "ISSUER": "example-project",
+    "ISSUER": ISSUER,
+    "AUDIENCE": "example-project",  # whom the tokens are for: this service, and others of the project
+    "SIGNING_KEYS": [{"alg": "ES256", "file": SIGNING_KEY_FILE}],
     "CLAIMS_HOOKS": ["example_project.claims.add_groups"],
     # Both are the defaults, unless the environment says otherwise.
     "REFRESH_GRACE_PERIOD": timedelta(seconds=float(os.environ.get("DEMO_REFRESH_GRACE_PERIOD", "30"))),
@@ -107,9 +142,7 @@ JWTAUTH = {
 }
 
 
-# Storage: everything the demo writes is named demo.sqlite3…, and ignored by git.
-
-DEMO_DATABASE = Path(os.environ.get("DEMO_DATABASE", BASE_DIR / "example_project" / "demo.sqlite3"))
+# Storage
 
 DATABASES = {
     "default": {
@@ -138,6 +171,10 @@ CACHES = {
         "TIMEOUT": 3600,  # each count renews it, so it must be as long as the longest throttle window
     }
 }
+
+
+# Where the start page says that the other service is.
+STOCK_URL = os.environ.get("DEMO_STOCK_URL", "http://127.0.0.1:8001")
 
 
 # Shows sign-outs, revocations and stolen refresh tokens where the server runs.

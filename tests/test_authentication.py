@@ -7,6 +7,7 @@ import types
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -207,6 +208,47 @@ def test_a_broken_setting_is_no_401(pair):
     with override_settings(JWTAUTH={"NONSENSE": 1}):
         response = APIClient(raise_request_exception=False).get("/whoami/", **bearer(pair.access))
     assert response.status_code == 500
+
+
+@pytest.fixture
+def without(settings):
+    """Take apps out of the project."""
+
+    def without(*apps):
+        settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name not in apps]
+
+    return without
+
+
+CLASSES = pytest.mark.parametrize("cls", [JWTAuthentication, StatelessJWTAuthentication])
+TRUSTING = {"TRUSTED_ISSUERS": {"https://auth.example.com": {"audience": "orders"}}}
+
+
+@CLASSES
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}], ids=["no-token", "token"])
+def test_a_project_that_accepts_nobodys_tokens_is_told_so(settings, without, cls, header):
+    without("django_jwtauth")
+    with pytest.raises(ImproperlyConfigured, match=r"INSTALLED_APPS.*TRUSTED_ISSUERS"):
+        cls().authenticate(RequestFactory().get("/", headers=header))
+    settings.JWTAUTH = TRUSTING
+    assert cls().authenticate(RequestFactory().get("/")) is None
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}], ids=["no-token", "token"])
+def test_without_djangos_users_rest_framework_must_be_told_who_nobody_is(settings, without, header):
+    without("django_jwtauth", "django.contrib.auth", "django.contrib.admin", "tests")
+    settings.JWTAUTH = TRUSTING
+    with pytest.raises(ImproperlyConfigured, match="UNAUTHENTICATED_USER"):
+        StatelessJWTAuthentication().authenticate(RequestFactory().get("/", headers=header))
+    settings.REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
+    assert StatelessJWTAuthentication().authenticate(RequestFactory().get("/")) is None
+
+
+def test_jwtauthentication_in_a_service_says_what_to_use_instead(settings, without):
+    without("django_jwtauth")
+    settings.JWTAUTH = TRUSTING
+    with pytest.raises(ImproperlyConfigured, match="use StatelessJWTAuthentication"):
+        JWTAuthentication().authenticate(RequestFactory().get("/", **bearer("x")))
 
 
 def test_a_realm_can_be_chosen(pair):

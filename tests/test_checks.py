@@ -49,6 +49,10 @@ def asymmetric(**given):
     return jwtauth(SIGNING_KEYS=[{"alg": "ES256", "pem": Key.generate("ES256").private_pem()}], **given)
 
 
+def trusting(issuer, **entry):
+    return jwtauth(TRUSTED_ISSUERS={issuer: {"audience": "orders", **entry}})
+
+
 def classes(*names):
     return {"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": names}}
 
@@ -73,9 +77,18 @@ PROVOKED = [
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
     ("jwtauth.W003", jwtauth(REFRESH_GRACE_PERIOD=datetime.timedelta(0))),
     ("jwtauth.W004", asymmetric()),
+    ("jwtauth.W004", asymmetric(ISSUER="http://auth.example.com")),
+    ("jwtauth.W004", asymmetric(ISSUER="http://127.example.com")),
+    ("jwtauth.W004", asymmetric(ISSUER="auth.example.com")),
+    ("jwtauth.W004", asymmetric(ISSUER="http://")),
+    ("jwtauth.W004", asymmetric(ISSUER="https://")),
+    ("jwtauth.W004", asymmetric(ISSUER="https:auth.example.com")),
+    ("jwtauth.W004", asymmetric(ISSUER="https://[auth.example.com")),
     ("jwtauth.W005", jwtauth(REVOCATION_FAIL_OPEN=True)),
     ("jwtauth.W006", classes(SESSION, OURS)),
     ("jwtauth.W006", classes("rest_framework.authentication.BasicAuthentication", OwnAuthentication)),
+    ("jwtauth.W007", trusting("http://auth.internal", allow_http=True)),
+    ("jwtauth.W007", trusting("https://auth.example.com", allow_http=True)),
 ]
 
 
@@ -104,6 +117,12 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
     [
         {},
         asymmetric(ISSUER="https://auth.example.com"),
+        # This very machine: nobody else can answer in its place.
+        asymmetric(ISSUER="http://localhost:8000"),
+        asymmetric(ISSUER="http://127.0.0.1:8000"),
+        asymmetric(ISSUER="http://[::1]:8000"),
+        trusting("https://auth.example.com"),
+        trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
         {"USE_X_FORWARDED_HOST": True, **jwtauth(NUM_PROXIES=1)},
         classes(OURS, SESSION),
@@ -116,7 +135,23 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
             **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
         },
     ],
-    ids=["defaults", "https", "hook", "proxies", "ours-first", "own-first", "no-ours", "unknown", "no-drf", "no-rates"],
+    ids=[
+        "defaults",
+        "https",
+        "localhost",
+        "loopback",
+        "loopback-6",
+        "trusted",
+        "trusted-localhost",
+        "hook",
+        "proxies",
+        "ours-first",
+        "own-first",
+        "no-ours",
+        "unknown",
+        "no-drf",
+        "no-rates",
+    ],
 )
 def test_sound_settings_give_no_message(changes):
     with override_settings(**changes):
@@ -130,6 +165,17 @@ def test_settings_that_cannot_be_read_are_reported_once_and_by_no_other_check():
     assert [message.id for message in messages] == ["jwtauth.E001", "jwtauth.E001"]
     assert "ISSUER" in messages[0].msg
     assert "NONSENSE" in messages[1].msg
+
+
+@override_settings(CACHES=SHARED_CACHE)
+def test_each_issuer_over_http_is_named():
+    entries = {f"http://{name}.internal": {"allow_http": True} for name in "ab"}
+    with override_settings(**jwtauth(TRUSTED_ISSUERS={**entries, "https://c.example.com": {}})):
+        messages = found()
+    assert [(message.id, message.msg.split("'")[1]) for message in messages] == [
+        ("jwtauth.W007", "http://a.internal"),
+        ("jwtauth.W007", "http://b.internal"),
+    ]
 
 
 def test_each_id_belongs_to_one_kind_of_finding():

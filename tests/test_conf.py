@@ -20,6 +20,7 @@ from django_jwtauth.models import RefreshToken
 
 HOUR = datetime.timedelta(hours=1)
 SECRET = "5d9f3c1a7e-this-is-a-secret-of-64-bytes-or-more-4b8d2f6a0c9e7b5d3f1a"
+NAMED = {"jwks_url": "https://auth.example.com/jwks", "revocations_url": None}  # so that the issuer need be no URL
 
 
 def add_tenant(user, *, request, session):
@@ -245,6 +246,53 @@ def test_no_setting_was_forgotten_above():
         ({"NUM_PROXIES": None}, "JWTAUTH['NUM_PROXIES']"),
         ({"NUM_PROXIES": 1.5}, "JWTAUTH['NUM_PROXIES']"),
         ({"PURGE_REVOKED_AFTER": "30"}, "JWTAUTH['PURGE_REVOKED_AFTER']"),
+        ({"TRUSTED_ISSUERS": None}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not None"),
+        ({"TRUSTED_ISSUERS": ["https://a.example"]}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not list"),
+        ({"TRUSTED_ISSUERS": {"django-jwtauth": NAMED}}, "JWTAUTH['TRUSTED_ISSUERS'] names 'django-jwtauth'"),
+        *(
+            (
+                {"TRUSTED_ISSUERS": {"https://a.example": entry}},
+                f"JWTAUTH['TRUSTED_ISSUERS']['https://a.example']{rest}",
+            )
+            for entry, rest in [
+                (None, " must be the dict of an issuer"),
+                ("https://a.example/jwks", " must be the dict of an issuer"),
+                ({"jwks": "https://a.example"}, " has no key 'jwks'; it knows algorithms, allow_http, audience, "),
+                ({"JWKS_URL": "https://a.example"}, " has no key 'JWKS_URL'"),
+                ({"jwks_url": None}, "['jwks_url'] must be a str"),
+                ({"jwks_url": ""}, "['jwks_url'] must be a str"),
+                ({"jwks_url": "ftp://a.example"}, ": jwks_url: "),
+                ({"jwks_url": "http://a.example/jwks"}, ": jwks_url: it must be an https URL"),
+                ({"jwks_url": "file:///etc/keys"}, ": jwks_url: "),
+                ({"jwks_url": "https://[a"}, ": jwks_url: "),
+                ({"revocations_url": ""}, "['revocations_url'] must be a str"),
+                ({"revocations_url": False}, "['revocations_url'] must be a str"),
+                ({"revocations_url": "http://a.example/list"}, ": revocations_url: it must be an https URL"),
+                ({"algorithms": "ES256"}, "['algorithms'] must be a list of str"),
+                ({"algorithms": []}, ": The algorithms are some of ES256"),
+                ({"algorithms": ["HS256"]}, ": The algorithms are some of ES256"),
+                ({"algorithms": ["none"]}, ": The algorithms are some of ES256"),
+                ({"audience": ""}, "['audience'] must be a str"),
+                ({"audience": []}, "['audience'] must be a str"),
+                ({"audience": None}, "['audience'] must be a str"),
+                ({"audience": ["a", 1]}, "['audience'] must be a list of str"),
+                ({"timeout": 5}, "['timeout'] must be a timedelta, not 5"),
+                ({"timeout": datetime.timedelta(0)}, "['timeout'] must be a timedelta of at least"),
+                ({"timeout": HOUR}, "['timeout'] must be a timedelta of at least"),
+                ({"allow_http": 1}, "['allow_http'] must be True or False, not 1"),
+            ]
+        ),
+        *(
+            ({"TRUSTED_ISSUERS": {issuer: {}}}, f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]{rest}")
+            for issuer, rest in [
+                ("", " must be the dict of an issuer that is a str"),
+                (5, " must be the dict of an issuer that is a str"),
+                ("a\nb", " must be the dict of an issuer that is a str"),
+                ("http://a.example", ": issuer: it must be an https URL"),
+                ("partner", ": issuer: it is no https URL"),
+                ("https://user:password@a.example", ": issuer: a user name"),
+            ]
+        ),
         ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'"),
         ({1: "x"}, "JWTAUTH has no setting 1"),
         (["ISSUER"], "JWTAUTH must be a dict, not list"),
@@ -262,6 +310,20 @@ def test_all_problems_are_named_at_once():
     assert len(problems) == 6
     text = str(conf.InvalidSettingsError(problems))
     assert text.splitlines() == problems
+
+
+def test_all_problems_of_all_issuers_are_named_at_once():
+    problems = problems_of(
+        {
+            "TRUSTED_ISSUERS": {
+                "https://a.example": {"jwks_url": 1, "timeout": 2, "nonsense": 3},
+                "https://b.example": {"allow_http": None},
+                "https://c.example": {},
+                "http://d.example": {},
+            }
+        }
+    )
+    assert [problem.split("example")[0][-3:] for problem in problems] == ["/a."] * 3 + ["/b.", "/d."]
 
 
 def test_a_public_key_cannot_stand_first():
@@ -291,6 +353,11 @@ def test_a_public_key_cannot_stand_first():
         {"THROTTLE_RATES": {"login": SECRET}},
         {"MAX_TOKEN_LENGTH": [SECRET]},
         {"REVOCATION_FAIL_OPEN": SECRET},
+        {"TRUSTED_ISSUERS": SECRET},
+        {"TRUSTED_ISSUERS": {"https://a.example": SECRET}},
+        {"TRUSTED_ISSUERS": {"https://a.example": {"jwks_url": f"https://user:{SECRET}@a.example/keys"}}},
+        {"TRUSTED_ISSUERS": {"https://a.example": {"jwks_url": [SECRET], "timeout": SECRET, "allow_http": SECRET}}},
+        {"TRUSTED_ISSUERS": {"https://a.example": {"revocations_url": f"http://a.example/{SECRET}"}}},
         SECRET,
     ],
     ids=lambda given: str(given).replace(SECRET, "…"),
@@ -376,6 +443,13 @@ def test_retention_is_longer_than_any_access_token_lives():
 @pytest.mark.parametrize("fallbacks", [[""], [b""], [None], [1]])
 def test_a_secret_key_that_anybody_could_derive_from_is_refused(settings, fallbacks):
     settings.SECRET_KEY_FALLBACKS = fallbacks
+    with pytest.raises(conf.InvalidSettingsError) as caught:
+        conf.get_config()
+    assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]
+
+
+def test_a_secret_key_that_is_no_text_is_refused_once(settings):
+    settings.SECRET_KEY = 5
     with pytest.raises(conf.InvalidSettingsError) as caught:
         conf.get_config()
     assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]

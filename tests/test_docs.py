@@ -11,7 +11,26 @@ import pytest
 from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
-from django_jwtauth import authentication, checks, claims, conf, errors, models, signals, urls
+from django_jwtauth import (
+    authentication,
+    checks,
+    claims,
+    conf,
+    ending,
+    errors,
+    jws,
+    models,
+    polling,
+    remote,
+    revocation_list,
+    signals,
+    urls,
+    urls_well_known,
+    well_known,
+)
+from django_jwtauth.keys import Key, KeySet
+from django_jwtauth.revocation_list import Document, RevocationList
+from tests.interop import table
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -166,6 +185,44 @@ def test_the_throttling_page_gives_the_true_rates(settings):
     assert set(table) == set(plain)
     settings.JWTAUTH = {"THROTTLE_RATES": table}
     assert conf.get_config().throttle_rates == plain
+
+
+def test_the_services_page_gives_the_true_times_and_sizes():
+    text = " ".join(page("docs/services.md").split())
+    for words in (
+        f"| fetched | every {remote.KEYS_SECONDS / 60:.0f} minutes |",
+        f"at most once in {remote.UNKNOWN_KID_SECONDS:.0f} seconds",
+        f"for an unknown `kid`: at most {remote.UNKNOWN_KID_PATIENCE_SECONDS:.0f} second",
+        f"the old ones stay in use, for {remote.KEYS_MAX_AGE_SECONDS / 3600:.0f} hours",
+        f"{remote.MAX_DOCUMENT_BYTES >> 20} MiB, {remote.MAX_KEYS} keys",
+        f"{revocation_list.MAX_BYTES >> 20} MiB, which is about 600,000 ids",
+        f"after {polling.FIRST_BACKOFF_SECONDS} seconds, then after ever longer pauses, at most "
+        f"{polling.MAX_BACKOFF_SECONDS:.0f} seconds",
+        f"signed anew every {well_known.SIGNING_PERIOD} seconds and may be shown for {well_known.REPLAY_SECONDS}",
+        f"`revoke_all()` does the same for a user with more than {ending.MANY_SESSIONS} sessions",
+    ):
+        assert words in text, words
+
+
+def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
+    key = Key.generate("ES256")
+    document = Document(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
+    signed = jws.verify(
+        document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
+    )
+    assert first_words(section(page("docs/services.md"), "## The document")) == list(signed.claims)
+
+
+def test_the_endpoints_page_lists_the_documents_for_other_services():
+    documents = rows(section(page("docs/endpoints.md"), "## Documents for other services"))[1:]
+    ages = [well_known.JWKS_MAX_AGE, well_known.METADATA_MAX_AGE, well_known.REVOCATIONS_MAX_AGE]
+    names = [pattern.name for pattern in urls_well_known.urlpatterns]
+    assert [cells[1].strip("`") for cells in documents] == names
+    assert [int(cells[4].strip(" |")) for cells in documents] == ages
+
+
+def test_the_services_page_shows_the_verifiers_that_are_tested():
+    assert table.markdown() in page("docs/services.md")
 
 
 def test_the_migrating_page_maps_each_setting_of_simple_jwt_once():

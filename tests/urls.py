@@ -1,4 +1,4 @@
-"""The endpoints, two sites of the admin, and one view for each authentication class."""
+"""The endpoints, the public documents, four sites of the admin, and one view for each authentication class."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -41,6 +41,7 @@ sessions = admin.AdminSite(name="sessions")
 sessions.register(RefreshToken, RefreshTokenAdmin)
 
 urlpatterns = [
+    path("", include("django_jwtauth.urls_well_known")),
     path("admin/", admin.site.urls),
     path("ops/", ops.urls),
     path("staff/", staff.urls),

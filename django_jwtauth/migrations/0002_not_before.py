@@ -21,12 +21,12 @@ class Migration(migrations.Migration):
             name='NotBefore',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(blank=True, max_length=255, verbose_name='subject')),
+                ('subject', models.CharField(blank=True, help_text='None: everyone.', max_length=255, verbose_name='subject')),
                 ('not_before', models.DateTimeField(help_text='Access tokens issued until then are refused; sessions of everyone too.', verbose_name='not before')),
                 ('created_at', models.DateTimeField(db_index=True, verbose_name='signed out')),
                 ('reason', models.CharField(blank=True, max_length=255, verbose_name='reason')),
                 ('revoked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='revoked by')),
-                ('user', models.ForeignKey(blank=True, help_text='Nobody in particular: everyone.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
                 'verbose_name': 'time of signing out everyone',

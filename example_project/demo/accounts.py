@@ -16,8 +16,9 @@ class Account:
 
 
 ADA = Account(username="ada", password="analytical-engine", groups=("customers",))  # noqa: S106
+MARY = Account(username="mary", password="celestial-mechanism", groups=("warehouse",))  # noqa: S106
 ADMIN = Account(username="admin", password="difference-engine", is_superuser=True)  # noqa: S106
-ACCOUNTS = (ADA, ADMIN)
+ACCOUNTS = (ADA, MARY, ADMIN)
 
 
 def ensure(account: Account) -> None:

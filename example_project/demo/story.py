@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
-from example_project.demo.accounts import ADA, ADMIN, Account
+from django_jwtauth.polling import MAX_BACKOFF_SECONDS
+from example_project.demo.accounts import ADA, ADMIN, MARY, Account
 from example_project.demo.client import Answer, Client, Page, StepError
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -17,32 +19,61 @@ AUTH = "/api/auth/"
 ORDERS = "/api/orders/"
 WHOAMI = "/api/whoami/"
 
+STOCK = "/api/stock/"
+TEA = f"{STOCK}tea/"
+
+POLL_MARGIN_SECONDS = 2.0  # in other services a revocation acts within the poll interval and this
+
 Tokens = dict[str, Any]
+Step = Callable[[], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the story takes place."""
+
+    orders_port: int
+    stock_port: int
+    second_stock_port: int
+    """A second server of the stock service, which goes on when the other two are stopped."""
+    grace_seconds: float
+    poll_seconds: float
+    stop: Callable[[], None]
+    """Stops the orders service, and the stock service with it."""
+    start: Callable[[], None]
+    """Starts them again, with the same ports and database."""
 
 
 class Story:
-    """Ada with two devices, a thief, and an administrator."""
+    """Ada with two devices, Mary of the warehouse, a thief, and an administrator."""
 
-    def __init__(self, port: int, *, grace_seconds: float) -> None:
-        self.grace_seconds = grace_seconds
-        self.laptop = Client(port, LAPTOP)
-        self.phone = Client(port, PHONE)
-        self.thief = Client(port, "curl/8.14.1")
-        self.browser = Client(port, LAPTOP)  # the administrator's
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.laptop = Client(stage.orders_port, LAPTOP)
+        self.phone = Client(stage.orders_port, PHONE)
+        self.thief = Client(stage.orders_port, "curl/8.14.1")
+        self.browser = Client(stage.orders_port, LAPTOP)  # the administrator's
+        self.stock = Client(stage.stock_port, LAPTOP)
+        self.second_stock = Client(stage.second_stock_port, LAPTOP)
         self.tokens: Tokens = {}
         self.superseded: Tokens = {}
+        self.warehouse: Tokens = {}
+        self.rotated = 0.0  # when there was a new refresh token
         self.index: Page | None = None
 
-    def steps(self) -> list[tuple[str, Callable[[], None]]]:
-        """Return what each step proves, and how."""
-        order = (
+    def steps(self) -> list[tuple[str, Step]]:
+        """Return what each step proves, and how. A step may return how many seconds something took."""
+        order: tuple[Step, ...] = (
             self.sign_in,
             self.refresh_inside_the_grace_period,
             self.wrong_password,
             self.orders,
             self.orders_are_private,
             self.stateless,
+            self.elsewhere,
             self.rotation,
+            self.groups_elsewhere,
+            self.revoked_elsewhere,
             self.two_tabs,
             self.theft,
             self.dead_for_the_owner,
@@ -50,6 +81,8 @@ class Story:
             self.two_devices,
             self.logout_everywhere,
             self.password_change,
+            self.issuer_stopped,
+            self.issuer_back,
         )
         return [((step.__doc__ or "").strip(), step) for step in order]
 
@@ -57,6 +90,7 @@ class Story:
         """Ada signs in, and gets an access and a refresh token that no cache may keep."""
         answer = self._post(self.laptop, "token/", username=ADA.username, password=ADA.password)
         self.tokens = answer.expect(200, token_type="Bearer")  # noqa: S106
+        self.rotated = time.monotonic()
         _same("Cache-Control", answer.headers["Cache-Control"], "no-store")
 
     def refresh_inside_the_grace_period(self) -> None:
@@ -89,11 +123,33 @@ class Story:
         """The stateless view answers from the token alone, which carries a claim of the project's own."""
         self.laptop.send("GET", WHOAMI, token=self.tokens["access"]).expect(200, scopes=[], groups=list(ADA.groups))
 
+    def elsewhere(self) -> None:
+        """The stock service, which has no database, takes the same token, and answers nobody without one."""
+        items = self.stock.send("GET", STOCK, token=self.tokens["access"]).expect(200)
+        _same("the stock", [entry["item"] for entry in items], ["tea", "coffee", "biscuits"])
+        anonymous = self.stock.send("GET", STOCK)
+        anonymous.expect(401)
+        _same("WWW-Authenticate", anonymous.headers["WWW-Authenticate"], 'Bearer realm="api"')
+
     def rotation(self) -> None:
         """Refreshed after the grace period, the refresh token is replaced."""
         self._wait()
         self.superseded, self.tokens = self.tokens, self._refresh(self.laptop, self.tokens).expect(200)
+        self.rotated = time.monotonic()
         _differs("the refresh token", self.tokens["refresh"], self.superseded["refresh"])
+
+    def groups_elsewhere(self) -> None:
+        """There the groups in the token decide who changes a quantity: Ada may not, Mary of the warehouse may."""
+        self.stock.send("PATCH", TEA, token=self.tokens["access"], data={"quantity": 7}).expect(403)
+        self.warehouse = self._sign_in(self.phone, MARY)
+        token = self.warehouse["access"]
+        self.stock.send("PATCH", TEA, token=token, data={"quantity": 7}).expect(200, item="tea", quantity=7)
+        self.stock.send("GET", TEA, token=self.tokens["access"]).expect(200, quantity=7)
+
+    def revoked_elsewhere(self) -> float:
+        """Mary signs out of the orders service: the stock service refuses her within the poll interval + 2 seconds."""
+        self.phone.send("POST", f"{AUTH}logout/", token=self.warehouse["access"]).expect(204)
+        return self._refused_within(self.stage.poll_seconds + POLL_MARGIN_SECONDS, self.stock, self.warehouse)
 
     def two_tabs(self) -> None:
         """Two tabs that refresh at once both get the same new token, and the session lives on."""
@@ -108,7 +164,7 @@ class Story:
             first, second = (future.result() for future in [pool.submit(tab), pool.submit(tab)])
         _same("the second tab's refresh token", second["refresh"], first["refresh"])
         _differs("the new refresh token", first["refresh"], self.tokens["refresh"])
-        self.superseded, self.tokens = self.tokens, first
+        self.superseded, self.tokens, self.rotated = self.tokens, first, time.monotonic()
         self._accepted(self.laptop, self.tokens)
 
     def theft(self) -> None:
@@ -163,6 +219,33 @@ class Story:
         self._post(self.laptop, "token/", username=ADA.username, password=ADA.password).expect(401)
         self._post(self.laptop, "token/", username=ADA.username, password=NEW_PASSWORD).expect(200)
 
+    def issuer_stopped(self) -> None:
+        """With the orders service stopped, the stock service goes on to take its tokens."""
+        self.warehouse = self._sign_in(self.phone, MARY)
+        token = self.warehouse["access"]
+        self.second_stock.send("GET", STOCK, token=token).expect(200)
+        self.stage.stop()
+        for client in (self.laptop, self.stock):
+            _unreachable(client)
+        until = time.monotonic() + 2 * self.stage.poll_seconds + 0.1  # so long, that its list is not fresh any more
+        while True:
+            over = time.monotonic() > until
+            self.second_stock.send("GET", STOCK, token=token).expect(200)
+            if over:
+                return
+            time.sleep(0.1)
+
+    def issuer_back(self) -> float:
+        """Started again, the orders service still takes its tokens, and what it revokes is refused elsewhere again."""
+        self.stage.start()
+        token = self.warehouse["access"]
+        self.laptop.send("GET", WHOAMI, token=token).expect(200, groups=list(MARY.groups))
+        self.second_stock.send("GET", STOCK, token=token).expect(200)
+        self.phone.send("POST", f"{AUTH}logout/", token=token).expect(204)
+        # Who could not reach it asks again after a pause, which is longer the longer it was away.
+        bound = MAX_BACKOFF_SECONDS + self.stage.poll_seconds + POLL_MARGIN_SECONDS
+        return self._refused_within(bound, self.second_stock, self.warehouse)
+
     def _post(self, client: Client, path: str, **data: str) -> Answer:
         return client.send("POST", f"{AUTH}{path}", data=data)
 
@@ -175,7 +258,7 @@ class Story:
 
     def _wait(self) -> None:
         """Let the grace period pass."""
-        time.sleep(self.grace_seconds + 0.1)
+        time.sleep(max(self.rotated + self.stage.grace_seconds + 0.1 - time.monotonic(), 0))
 
     def _session_id(self) -> str:
         page = self.laptop.send("GET", f"{AUTH}sessions/", token=self.tokens["access"]).expect(200)
@@ -188,6 +271,31 @@ class Story:
     def _refused(self, client: Client, tokens: Tokens) -> None:
         for path in (ORDERS, WHOAMI):
             client.send("GET", path, token=tokens["access"]).expect(401, reason="revoked")
+
+    def _refused_within(self, seconds: float, client: Client, tokens: Tokens) -> float:
+        """Ask again and again until a session that was just revoked is refused, and return after how many seconds.
+
+        Raises:
+            StepError: if a request that is sent later than that is still accepted.
+        """
+        revoked = time.monotonic()
+        while True:
+            took = time.monotonic() - revoked
+            answer = client.send("GET", STOCK, token=tokens["access"])
+            if answer.status != 200:
+                answer.expect(401, reason="revoked")
+                return took
+            if took > seconds:
+                raise StepError(f"The session is still accepted {took:.1f} seconds after it was revoked.")
+            time.sleep(0.05)
+
+
+def _unreachable(client: Client) -> None:
+    try:
+        client.send("GET", "/")
+    except StepError:
+        return
+    raise StepError(f"The service at port {client.port} still answers.")
 
 
 def _same(what: str, got: object, expected: object) -> None:

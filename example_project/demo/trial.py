@@ -2,25 +2,24 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 
+from example_project.demo import services
 from example_project.demo.client import Client, StepError
-from example_project.demo.story import Story
+from example_project.demo.story import Stage, Story
 
 START_SECONDS = 30.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 10.0
 GRACE_SECONDS = 2.0
 POLL_SECONDS = 0.5
 
@@ -34,19 +33,25 @@ def run(output: OutputWrapper) -> None:
         CommandError: if a step is wrong. That ends the story, for each step builds on those before it.
     """
     good, bad = _marks(output)
-    with _sigterm_as_exit(), _directory() as directory:
-        log = directory / "server.log"
-        with _server(log) as (process, port):
-            output.write(f"A server of its own at http://127.0.0.1:{port}/, with an empty database in {directory}:")
-            start = ("The server starts.", partial(_wait_until_it_answers, process, port))
-            for line, step in (start, *Story(port, grace_seconds=GRACE_SECONDS).steps()):
-                try:
-                    step()
-                except Exception as error:
-                    what = str(error) if isinstance(error, StepError) else repr(error)
-                    output.write(f"{bad} {line}\n\n{what}\n\nThe server's log:\n{log.read_text(errors='replace')}")
-                    raise CommandError(f"This step is wrong: {line}") from None
-                output.write(f"{good} {line}")
+    with services.sigterm_as_exit(), _directory() as directory, _stage(directory) as (stage, programs):
+        orders, stock = services.base(stage.orders_port), services.base(stage.stock_port)
+        output.write(f"Services of its own at {orders}/ and {stock}/, with an empty database in {directory}:")
+
+        def start() -> None:
+            for program in programs:
+                program.start()
+            for program in programs:
+                program.wait_until_it_answers()
+
+        for line, step in (("The services start.", start), *Story(stage).steps()):
+            try:
+                took = step()
+            except Exception as error:
+                what = str(error) if isinstance(error, StepError) else repr(error)
+                logs = "".join(program.read_log() for program in programs)
+                output.write(f"{bad} {line}\n\n{what}\n{logs}")
+                raise CommandError(f"This step is wrong: {line}") from None
+            output.write(f"{good} {line}" + (f" It took {took:.1f} seconds." if took is not None else ""))
     output.write("All is as promised.")
 
 
@@ -55,20 +60,6 @@ def _marks(output: OutputWrapper) -> tuple[str, str]:
     if output.isatty() and str(getattr(output, "encoding", "")).lower().startswith("utf"):
         return "✔", "✘"
     return "ok    ", "WRONG "
-
-
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, as Ctrl-C does: otherwise the server would go on without us."""
-
-    def leave(*args: object) -> None:
-        sys.exit(128 + signal.SIGTERM)
-
-    former = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 @contextmanager
@@ -85,41 +76,122 @@ def _directory() -> Iterator[Path]:
             parent.rmdir()
 
 
-@contextmanager
-def _server(log: Path) -> Iterator[tuple[_Process, int]]:
-    """Start ``manage.py demo``, as anybody would, beside its log; at the end stop it, whatever happened."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "DEMO_DATABASE": str(log.with_name("demo.sqlite3")),
-        "DEMO_REFRESH_GRACE_PERIOD": str(GRACE_SECONDS),
-        "DEMO_REVOCATION_POLL_INTERVAL": str(POLL_SECONDS),
-        "PYTHONUNBUFFERED": "1",
-    }
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo", "--port", str(port)]
-    with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603  # our own program
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment
-        )
-    try:
-        yield process, port
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+class Program:
+    """A program of ours, as a process of its own that writes a log."""
 
+    def __init__(self, *arguments: str, ports: tuple[int, ...], environment: dict[str, str], log: Path) -> None:
+        """Say what to start; nothing is started yet.
 
-def _wait_until_it_answers(process: _Process, port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(StepError):  # it does not listen yet
-            Client(port, "demo").open("/")
+        Args:
+            *arguments: For ``manage.py``.
+            ports: Where it serves.
+            environment: What its environment has besides ours.
+            log: Where all that it says goes.
+        """
+        self.arguments = arguments
+        self.ports = ports
+        self.environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        self.log = log
+        self._process: _Process | None = None
+
+    def start(self) -> None:
+        """Start it, without waiting for it."""
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *self.arguments]
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(  # noqa: S603  # our own program
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=self.environment
+            )
+
+    def wait_until_it_answers(self) -> None:
+        """Wait until it listens to all its ports.
+
+        Raises:
+            StepError: if it ends before, or takes too long.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        for port in self.ports:
+            while not _answers(port):
+                if self._process and self._process.poll() is not None:
+                    raise StepError(f"manage.py {self.arguments[0]} ended with {self._process.returncode}.")
+                if time.monotonic() >= deadline:
+                    raise StepError(f"No answer from {services.base(port)} within {START_SECONDS:g} seconds.")
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it, if it was started."""
+        if self._process is None:
             return
-        time.sleep(0.1)
-    ended = process.returncode
-    raise StepError(f"It ended with {ended}." if ended is not None else f"No answer within {START_SECONDS:g} seconds.")
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def read_log(self) -> str:
+        """Return all that it has said, below a heading."""
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return f"\nThe log of manage.py {' '.join(self.arguments)}:\n{said}"
+
+
+@contextmanager
+def _stage(directory: Path) -> Iterator[tuple[Stage, list[Program]]]:
+    """Prepare ``manage.py demo``, as anybody would start it, and one more server of the stock service.
+
+    That one goes on when the demo is stopped. At the end both are stopped, whatever has happened.
+    """
+    orders_port, stock_port, second_stock_port = _free_ports(3)
+    demo = Program(
+        "demo",
+        *("--port", str(orders_port), "--stock-port", str(stock_port)),
+        ports=(orders_port, stock_port),
+        environment={
+            "DEMO_DATABASE": str(directory / "demo.sqlite3"),
+            "DEMO_REFRESH_GRACE_PERIOD": str(GRACE_SECONDS),
+            "DEMO_REVOCATION_POLL_INTERVAL": str(POLL_SECONDS),
+        },
+        log=directory / "demo.log",
+    )
+    second_stock = Program(
+        "runserver",
+        *("--noreload", "--settings", services.stock_settings(), f"{services.HOST}:{second_stock_port}"),
+        ports=(second_stock_port,),
+        environment={
+            "DEMO_ISSUER": services.base(orders_port),
+            "DEMO_REVOCATION_POLL_INTERVAL": str(POLL_SECONDS),
+        },
+        log=directory / "stock.log",
+    )
+
+    def start() -> None:
+        demo.start()
+        demo.wait_until_it_answers()
+
+    with ExitStack() as stack:
+        stack.callback(demo.stop)
+        stack.callback(second_stock.stop)
+        stage = Stage(
+            orders_port=orders_port,
+            stock_port=stock_port,
+            second_stock_port=second_stock_port,
+            grace_seconds=GRACE_SECONDS,
+            poll_seconds=POLL_SECONDS,
+            stop=demo.stop,
+            start=start,
+        )
+        yield stage, [demo, second_stock]
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((services.HOST, 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def _answers(port: int) -> bool:
+    with suppress(StepError):  # it does not listen yet
+        Client(port, "demo").open("/")
+        return True
+    return False

@@ -1,6 +1,10 @@
 """The API: one view for each of the two ways to authenticate."""
 
+from typing import Any
+
+from django.conf import settings
 from django.db.models import QuerySet
+from django.views.generic import TemplateView
 from rest_framework.generics import ListCreateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,6 +14,16 @@ from rest_framework.views import APIView
 from django_jwtauth.authentication import StatelessJWTAuthentication
 from example_project.orders.models import Order
 from example_project.orders.serializers import OrderSerializer
+
+
+class IndexView(TemplateView):
+    """The start page: where everything is."""
+
+    template_name = "orders/index.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add what the URLs of this service do not tell."""
+        return super().get_context_data(stock_url=settings.STOCK_URL, **kwargs)
 
 
 class OrderListView(ListCreateAPIView):

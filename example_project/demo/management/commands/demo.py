@@ -1,6 +1,7 @@
 """``manage.py demo``: serve the example, or prove that it works."""
 
 import errno
+import logging
 import socket
 from argparse import ArgumentParser
 from typing import Any
@@ -8,16 +9,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.test import override_settings
 from django.urls import reverse
 
-from example_project.demo import accounts, trial
-
-HOST = "127.0.0.1"
+from example_project.demo import accounts, services, trial
+from example_project.demo.services import HOST
 
 GUIDE = """
   Start page  {base}{index}
   Admin       {base}{admin}
   Sessions    {base}{sessions_admin}
+  Stock       {stock}/
 
   Users       {users}
 
@@ -32,6 +34,20 @@ Call the API, the second time without any query for the user:
   curl -H "Authorization: Bearer $ACCESS" {base}{orders} -d item=Tea -d quantity=2
   curl -H "Authorization: Bearer $ACCESS" {base}{whoami}
 
+The same token in the stock service, which has no database; it refuses {ada.username} to change a quantity, who is not
+in the group warehouse, and lets {mary.username}:
+
+  curl -H "Authorization: Bearer $ACCESS" {stock}/api/stock/
+  curl -H "Authorization: Bearer $ACCESS" -X PATCH {stock}/api/stock/tea/ -d quantity=99
+  TOKENS=$(curl -s {base}{token} -d username={mary.username} -d password={mary.password})
+  curl -H "Authorization: Bearer $(part access)" -X PATCH {stock}/api/stock/tea/ -d quantity=99
+
+What it knows of this service: where everything is, the public keys, and what was revoked.
+
+  curl {base}{metadata}
+  curl {base}{jwks}
+  curl {base}{revocations}
+
 Refresh. Within REFRESH_GRACE_PERIOD ({grace:g} seconds) of the sign-in or of the last new refresh token, the same
 refresh token comes back, with a new access token; only after that time there is a new one.
 
@@ -44,7 +60,11 @@ Verify, list the sessions, sign out everywhere:
   curl -H "Authorization: Bearer $ACCESS" {base}{sessions}
   curl -H "Authorization: Bearer $ACCESS" -X POST {base}{logout_all}
 
-Ctrl-C ends the demo. It is kept in {database}.
+From then on both services refuse it, the stock service at the latest after {bound:g} seconds:
+
+  curl -H "Authorization: Bearer $ACCESS" {stock}/api/stock/
+
+Ctrl-C ends the demo, both services of it. It is kept in {database}.
 """
 ADDRESSES = {
     "index": "index",
@@ -57,22 +77,34 @@ ADDRESSES = {
     "verify": "jwtauth:token-verify",
     "sessions": "jwtauth:session-list",
     "logout_all": "jwtauth:logout-all",
+    "metadata": "metadata",
+    "jwks": "jwks",
+    "revocations": "revocations",
 }
 
 
 class Command(BaseCommand):
-    """Serve the example on this machine, or with ``--check`` run its story against a server of its own."""
+    """Serve the example on this machine, or with ``--check`` run its story against servers of its own."""
 
-    help = "Sets up the example with two users and serves it; with --check proves step by step that it works."
+    help = (
+        "Sets up the example with three users and serves its two services; with --check proves step by step that they "
+        "work."
+    )
     requires_system_checks = ()  # runserver makes them; and they would open the database, which --check leaves alone
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("--port", type=int, default=8000, help="where to serve on 127.0.0.1 (default: %(default)s)")
+        for option, service, port in (
+            ("--port", "the orders service, which issues the tokens,", services.ORDERS_PORT),
+            ("--stock-port", "the stock service", services.STOCK_PORT),
+        ):
+            parser.add_argument(
+                option, type=int, default=port, help=f"where to serve {service} on {HOST} (default: %(default)s)"
+            )
         parser.add_argument(
             "--check",
             action="store_true",
-            help="serve on a free port with an empty database of its own, go through the whole story over HTTP, and "
+            help="serve on free ports with an empty database of its own, go through the whole story over HTTP, and "
             "exit with 1 if a step is wrong; nothing is left behind",
         )
 
@@ -84,44 +116,65 @@ class Command(BaseCommand):
             trial.run(self.stdout)
             return
         try:
-            self.serve(options["port"])
+            self.serve(options["port"], options["stock_port"])
         except KeyboardInterrupt:
             self.stdout.write("\nThe demo has ended.")
 
-    def serve(self, port: int) -> None:
+    def serve(self, port: int, stock_port: int) -> None:
         """Set everything up, say how to use it, and serve until Ctrl-C."""
-        _refuse_unusable(port)
-        call_command("migrate", verbosity=0, stdout=self.stdout)
-        for account in accounts.ACCOUNTS:
-            accounts.ensure(account)
-        self.stdout.write(_guide(port))
-        call_command(
-            "runserver",
-            f"{HOST}:{port}",
-            use_reloader=False,
-            stdout=self.stdout,
-            shutdown_message="\nThe demo has ended.",
+        if port == stock_port:
+            raise CommandError("The two services need two ports: manage.py demo --port NUMBER --stock-port NUMBER")
+        _refuse_unusable(port, "--port")
+        _refuse_unusable(stock_port, "--stock-port")
+        issuer = services.base(port)
+        # Tokens must name the address that is served here, for others look for the keys there.
+        own = override_settings(
+            JWTAUTH={**settings.JWTAUTH, "ISSUER": issuer}, STOCK_URL=services.base(stock_port), ISSUER=issuer
         )
+        with own, services.sigterm_as_exit():
+            call_command("migrate", verbosity=0, stdout=self.stdout)
+            for account in accounts.ACCOUNTS:
+                accounts.ensure(account)
+            logging.getLogger("django.server").addFilter(_is_worth_a_line)
+            with services.stock_service(stock_port, issuer=issuer):
+                self.stdout.write(_guide(port, stock_port))
+                call_command(
+                    "runserver",
+                    f"{HOST}:{port}",
+                    use_reloader=False,
+                    stdout=self.stdout,
+                    shutdown_message="\nThe demo has ended.",
+                )
 
 
-def _refuse_unusable(port: int) -> None:
+def _refuse_unusable(port: int, option: str) -> None:
     """Say now, and clearly, that it is impossible to serve here, before anything has been done."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
+            if not port:
+                raise OverflowError("it means any")
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             taken = getattr(error, "errno", None) == errno.EADDRINUSE
             why = "is taken by another program" if taken else f"cannot be used ({error})"
-            raise CommandError(f"Port {port} {why}. Choose another one: manage.py demo --port NUMBER") from None
+            raise CommandError(f"Port {port} {why}. Choose another one: manage.py demo {option} NUMBER") from None
 
 
-def _guide(port: int) -> str:
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out that the stock service asks for the revocation list, again and again, and gets it."""
+    return record.levelno > logging.INFO or "GET /.well-known/jwt-revocations " not in record.getMessage()
+
+
+def _guide(port: int, stock_port: int) -> str:
     return GUIDE.format(
-        base=f"http://{HOST}:{port}",
+        base=services.base(port),
+        stock=services.base(stock_port),
         ada=accounts.ADA,
+        mary=accounts.MARY,
         users=", ".join(f"{account.username} (password {account.password})" for account in accounts.ACCOUNTS),
         grace=settings.JWTAUTH["REFRESH_GRACE_PERIOD"].total_seconds(),
+        bound=settings.JWTAUTH["REVOCATION_POLL_INTERVAL"].total_seconds() + 2,
         database=settings.DEMO_DATABASE,
         **{word: reverse(name) for word, name in ADDRESSES.items()},
     )

@@ -1,0 +1,150 @@
+"""The issuer that the benchmarks measure: its settings, its database, its rows.
+
+The database is SQLite in a temporary directory, or with ``JWTAUTH_TEST_DATABASE=postgresql`` one of its own on the
+server that the usual variables (``PGHOST``, …) name; as in the tests. It is removed at the end.
+"""
+
+import contextlib
+import itertools
+import logging
+import os
+import platform
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs in a clone, too
+
+import django
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from django_jwtauth.keys import Key
+
+SIZES = (1, 10_000, 100_000)
+"""Revoked sessions in the list."""
+EVERYONE = 1_000_000
+"""Sessions when everyone is signed out."""
+SPREAD = timedelta(minutes=5)
+"""The revocations of the list are spread evenly over so long a time before now, and stay on it for as long again."""
+
+_BATCH = 10_000
+urlpatterns: list[Any] = []
+
+
+def say(*lines: str) -> None:
+    """Print lines at once."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table that can be pasted into a page."""
+    cells = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
+    say(lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:], "")
+
+
+def machine() -> str:
+    """Say where the figures come from."""
+    database = connection.vendor
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if database == "sqlite" else "SHOW server_version")
+        version = cursor.fetchone()[0]
+    return f"Python {platform.python_version()}, Django {django.get_version()}, {database} {version}"
+
+
+def configure(*, issuer: str, pem: str, database: str) -> None:
+    """Set Django up as an issuer.
+
+    Args:
+        issuer: Its URL.
+        pem: Its signing key.
+        database: The name of its database; of SQLite the path of the file.
+    """
+    databases = {
+        "sqlite": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 20},
+        },
+        "postgresql": {
+            "ENGINE": "django.db.backends.postgresql",
+            "USER": os.environ.get("PGUSER", "postgres"),
+            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+            "PORT": os.environ.get("PGPORT", "5432"),
+        },
+    }
+    chosen = databases[os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite")]
+    settings.configure(
+        SECRET_KEY=uuid.uuid4().hex * 2,
+        ALLOWED_HOSTS=["127.0.0.1"],
+        DATABASES={"default": {**chosen, "NAME": database, "TEST": {"NAME": database}}},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_jwtauth"],
+        JWTAUTH={"ISSUER": issuer, "SIGNING_KEYS": [{"alg": "ES256", "pem": pem}]},
+        LOGGING_CONFIG=None,
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        ROOT_URLCONF="project",
+        USE_TZ=True,
+    )
+    django.setup()
+    logging.getLogger("django_jwtauth.security").setLevel(logging.ERROR)  # each revocation is meant
+    # The URLs need the apps, and this module comes before them.
+    from django.urls import include, path
+
+    urlpatterns.append(path("", include("django_jwtauth.urls_well_known")))
+
+
+@contextlib.contextmanager
+def new_database(*, issuer: str, key: Key) -> Iterator[str]:
+    """Set Django up with an empty database, and remove that at the end. Gives its name."""
+    with tempfile.TemporaryDirectory(prefix="jwtauth-benchmark-") as directory:
+        name = f"jwtauth_benchmark_{os.getpid()}"
+        if os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite") == "sqlite":
+            name = str(Path(directory) / name)
+        configure(issuer=issuer, pem=key.private_pem(), database=name)
+        connection.creation.create_test_db(verbosity=0, autoclobber=True)
+        try:
+            yield name
+        finally:
+            connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def fill(*, revoked: int = 0, live: int = 0) -> None:
+    """Put sessions of one user into the empty tables: so many revoked ones, so many that go on."""
+    from django.contrib.auth import get_user_model
+
+    from django_jwtauth.models import NotBefore, RefreshToken
+
+    # A plain DELETE: the rows need no collector, and there may be a million.
+    for model in (RefreshToken, NotBefore):
+        model.objects.all()._raw_delete(model.objects.db)
+    user, _ = get_user_model().objects.get_or_create(username="ada")
+    now = timezone.now()
+    secret, auth_hash = os.urandom(32), os.urandom(32)
+    times = [*(now - SPREAD * number / revoked for number in range(revoked)), *itertools.repeat(None, live)]
+    for start in range(0, len(times), _BATCH):
+        RefreshToken.objects.bulk_create(
+            [
+                RefreshToken(
+                    user=user,
+                    secret=secret,
+                    auth_hash=auth_hash,
+                    created_at=now - 2 * SPREAD,
+                    rotated_at=now - 2 * SPREAD,
+                    auth_time=now - 2 * SPREAD,
+                    expires_at=now + timedelta(days=90),
+                    revoked_at=at,
+                    revoked_reason="admin" if at else "",
+                )
+                for at in times[start : start + _BATCH]
+            ]
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # which a server does by itself, sooner or later

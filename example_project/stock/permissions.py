@@ -1,0 +1,24 @@
+"""Who may do what, by the claims of the access token alone."""
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+WAREHOUSE = "warehouse"
+
+
+class WarehouseOrReadOnly(BasePermission):
+    """Only the group "warehouse" changes anything.
+
+    The claim comes from a hook of the orders service, ``example_project.claims``. Who joins or leaves the group has it
+    in the next access token.
+    """
+
+    message = f"Only the group {WAREHOUSE} may do that."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Look at the claim ``groups``."""
+        if request.method in SAFE_METHODS:
+            return True
+        groups = request.auth.claims.get("groups")
+        return isinstance(groups, list) and WAREHOUSE in groups

@@ -1,0 +1,69 @@
+"""Settings of the second service: a stock of goods that takes the access tokens of the orders service.
+
+It has no database and no users. What it knows of django_jwtauth are JWTAUTH and REST_FRAMEWORK below.
+
+These environment variables are understood:
+
+``DJANGO_DEBUG``
+    ``0`` switches debugging off. It is on by default, since this is a demo.
+``DEMO_ISSUER``
+    The address of the orders service, as its tokens name it; required once debugging is off.
+``DEMO_REVOCATION_POLL_INTERVAL``
+    A shorter time (in seconds), for ``manage.py demo --check``.
+"""
+
+import os
+import secrets
+from datetime import timedelta
+
+from django.core.exceptions import ImproperlyConfigured
+
+DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in ("1", "true", "yes", "on")
+
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(50)  # nothing here is signed with it
+
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+SECURE_SSL_REDIRECT = not DEBUG
+
+INSTALLED_APPS = ["rest_framework"]  # neither django_jwtauth, which is for who issues tokens, nor django.contrib.auth
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+DATABASES = {}
+
+ROOT_URLCONF = "example_project.stock.urls"
+WSGI_APPLICATION = "example_project.stock.wsgi.application"
+
+
+# Authentication
+
+ISSUER = os.environ.get("DEMO_ISSUER", "")
+if not ISSUER:
+    if not DEBUG:
+        raise ImproperlyConfigured("Without DEBUG, set DEMO_ISSUER to the https URL of the orders service.")
+    ISSUER = "http://127.0.0.1:8000"
+
+JWTAUTH = {
+    "AUDIENCE": "example-project",  # as the orders service says in its tokens
+    "TRUSTED_ISSUERS": {ISSUER: {}},  # where its keys and its revocation list are, it says itself
+    # The default, unless the environment says otherwise.
+    "REVOCATION_POLL_INTERVAL": timedelta(seconds=float(os.environ.get("DEMO_REVOCATION_POLL_INTERVAL", "2"))),
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.StatelessJWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,  # there is no AnonymousUser without django.contrib.auth
+}
+
+
+# Says when keys or revocation list cannot be fetched.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"django_jwtauth": {"handlers": ["console"], "level": "INFO"}},
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"

@@ -1,0 +1,56 @@
+"""The API of the stock service. Nobody is looked up: all that is known of who asks is in the access token."""
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from example_project.stock import shelf
+from example_project.stock.permissions import WarehouseOrReadOnly
+
+
+class QuantitySerializer(serializers.Serializer):
+    """How many there are."""
+
+    quantity = serializers.IntegerField(min_value=0, max_value=1_000_000)
+
+
+class StockView(APIView):
+    """All items."""
+
+    def get(self, request: Request) -> Response:
+        """List them."""
+        return Response([{"item": item, "quantity": quantity} for item, quantity in shelf.items().items()])
+
+
+class ItemView(APIView):
+    """One item."""
+
+    permission_classes = [IsAuthenticated, WarehouseOrReadOnly]
+
+    def get(self, request: Request, item: str) -> Response:
+        """Say how many there are."""
+        if item not in shelf.items():
+            raise NotFound
+        return Response({"item": item, "quantity": shelf.items()[item]})
+
+    def patch(self, request: Request, item: str) -> Response:
+        """Change how many there are."""
+        serializer = QuantitySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            shelf.put(item, serializer.validated_data["quantity"])
+        except KeyError:
+            raise NotFound from None
+        return self.get(request, item)
+
+
+def index(request: HttpRequest) -> JsonResponse:
+    """Say what this is, to everybody."""
+    address = request.build_absolute_uri(reverse("stock-list"))
+    return JsonResponse({"service": "stock", "items": address, "accepts_tokens_of": settings.ISSUER})
