@@ -168,18 +168,21 @@ class _TimedConnection:
 
     def _connect_in_time(self, address: Any, timeout: Any, source_address: Any = None) -> Any:
         """Try all addresses of the host within one time."""
-        error: OSError = OSError("the name has no address")
-        for family, kind, protocol, _, where in socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM):
+        found = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
+        failures = []
+        for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(_remaining(self._deadline))
+                # An address that never answers leaves the others their share.
+                sock.settimeout(_remaining(self._deadline) / left)
                 sock.connect(where)
-            except OSError as failed:
+            except OSError as error:
                 sock.close()
-                error = failed
+                failures.append(str(error))
             else:
                 return sock
-        raise error
+        _remaining(self._deadline)  # which says so, if that is why
+        raise OSError("; ".join(failures))
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

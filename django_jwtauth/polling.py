@@ -41,7 +41,7 @@ def _renew_all() -> None:
         kept._renew()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
     os.register_at_fork(after_in_child=_renew_all)
 
 
@@ -170,8 +170,11 @@ class Polled(Kept[T]):
         limit = 2 * (self.interval + self._took)
         if self.age() > limit and not self._failed:
             with self._changed:
-                self._ask()
-                self._changed.wait_for(lambda: self.age() <= limit or self._failed, self.timeout)
+                if self.age() > limit:  # still; else it was read between these lines
+                    self._ask()
+                    # For one reading. It may take so long that its value is past the limit already.
+                    goal = self._count + 1
+                    self._changed.wait_for(lambda: self._count >= goal, self.timeout)
         return self._held
 
     def ask(self, *, cooldown: float, patience: float) -> None:
@@ -193,8 +196,9 @@ class Polled(Kept[T]):
                 return
         if is_due and self._reading.acquire(timeout=0):
             try:
-                self._begin()
-                self._try()
+                if time.monotonic() - self._began >= cooldown:  # still
+                    self._begin()
+                    self._try()
             finally:
                 self._reading.release()
 

@@ -167,6 +167,8 @@ class RemoteKeys(Polled[Mapping[str, Key]]):
         except FetchError:
             self._issuer.look_again()
             raise
+        if not keys:
+            logger.warning("%r has no key that can be used: all its tokens are refused.", self._issuer.issuer)
         # The same object for the same key: tokens that were verified with it stay verified.
         known = {(key.kid, key.alg, key.thumbprint): key for key in (last or {}).values()}
         return {key.kid: known.get((key.kid, key.alg, key.thumbprint), key) for key in keys}

@@ -201,7 +201,7 @@ def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessTok
     if len(verifiers) == 1:
         (verifier,) = verifiers.values()
     else:
-        longest = max(verifier.max_token_length for verifier in verifiers.values())
+        longest = max((verifier.max_token_length for verifier in verifiers.values()), default=0)
         found = verifiers.get(jws.claimed_issuer(raw, max_length=longest))
         if found is None:
             raise InvalidTokenError("invalid")

@@ -357,6 +357,64 @@ def test_whatever_the_crypto_library_raises_is_a_bad_signature():
     assert caught.value.reason == "invalid"
 
 
+# Whose it claims to be, and other types
+
+
+def test_the_issuer_that_a_token_claims_is_read_before_its_signature():
+    raw = jws.sign({"iss": "https://auth.example.com"}, typ="at+jwt", key=HS256)
+    for text in (raw, raw.encode(), raw[:-4] + "AAAA"):
+        assert jws.claimed_issuer(text, max_length=4096) == "https://auth.example.com"
+
+
+CLAIMING_NOBODY = {
+    "no issuer": GOOD,
+    "number": signed(payload=b'{"iss":1}'),
+    "null": signed(payload=b'{"iss":null}'),
+    "list": signed(payload=b'{"iss":["a"]}'),
+    "two": signed(payload=b'{"iss":"a","iss":"b"}'),
+    "no object": signed(payload=b'["iss"]'),
+    "no JSON": signed(payload=b"x"),
+    "deep": signed(payload=b"[" * 100_000),
+    "one segment": "x",
+    "not ASCII": "ä",
+    "surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("raw", CLAIMING_NOBODY.values(), ids=CLAIMING_NOBODY)
+def test_a_token_that_claims_no_issuer_is_refused(raw):
+    with pytest.raises(InvalidTokenError) as caught:
+        jws.claimed_issuer(raw, max_length=1_000_000)
+    assert caught.value.reason == "invalid"
+
+
+def test_a_token_that_is_too_long_claims_nothing():
+    raw = jws.sign({"iss": "a"}, typ="at+jwt", key=HS256)
+    assert jws.claimed_issuer(raw, max_length=len(raw)) == "a"
+    with pytest.raises(InvalidTokenError):
+        jws.claimed_issuer(raw, max_length=len(raw) - 1)
+
+
+LIST = {"iss": "i", "iat": 1000, "exp": 2000, "ttl": 2, "max_lifetime": 300}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{name: value} for name in ("ttl", "max_lifetime") for value in (..., None, -1, 2**31, True, 1.0, "1")]
+    + [{name: ...} for name in LIST],
+    ids=repr,
+)
+def test_a_revocation_list_needs_its_claims_but_no_audience(changes):
+    def check(claims):
+        jws.check_claims(claims, profile=jws.REVOCATIONS, issuer="i")
+
+    check(LIST)
+    check({**LIST, "aud": "somebody", "ttl": 0})
+    with pytest.raises(InvalidTokenError) as caught:
+        check({name: value for name, value in {**LIST, **changes}.items() if value is not ...})
+    assert caught.value.reason == "invalid"
+
+
 # Times and signing
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from django_jwtauth import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet, b64url_decode, b64url_encode
-from django_jwtauth.verifier import AccessToken, Verifier
+from django_jwtauth.verifier import AccessToken, Verifier, verify_any
 
 NOW = 1_800_000_000
 KEY = Key.from_secret(b"Xq3-vTz81LmWc0aYbRk9_pJdHe7sUfGn")
@@ -287,6 +287,56 @@ def test_a_verifier_needs_an_issuer_and_an_audience(changes):
         make(**changes)
 
 
+@pytest.mark.parametrize("algorithms", [[], ["HS256"], ["none"], ["ES256", "HS512"], ["es256"]], ids=repr)
+def test_only_asymmetric_algorithms_are_trusted(algorithms):
+    with pytest.raises(ValueError, match="The algorithms are some of ES256,"):
+        make(algorithms=algorithms)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"poll_interval": timedelta(0)},
+        {"timeout": timedelta(0)},
+        {"leeway": timedelta(seconds=-1)},
+        {"leeway": timedelta(minutes=5, seconds=1)},
+    ],
+    ids=repr,
+)
+def test_durations_that_make_no_sense_are_refused(changes):
+    with pytest.raises(ValueError, match="poll interval"):
+        make(**changes)
+
+
+@pytest.mark.parametrize("name", ["jwks_url", "revocations_url"])
+def test_keys_that_are_given_are_not_fetched_too(name):
+    with pytest.raises(ValueError, match="either keys or URLs"):
+        make(**{name: "https://auth.example.com/document"})
+    assert make(revocations_url=None).revocations is None
+
+
+def test_of_several_issuers_each_verifies_its_own_tokens_with_its_own_keys():
+    issuers = ("https://one.example.com", "https://two.example.com")
+    keys = [Key.from_pem(Key.generate("ES256").private_pem(), alg="ES256", kid="same") for _ in issuers]
+    now = int(datetime.now(UTC).timestamp())
+    times = {"iat": now - 10, "exp": now + 290}
+    verifiers = {
+        iss: make(issuer=iss, keys=KeySet([key]), max_token_length=length)
+        for iss, key, length in zip(issuers, keys, [500, 4096], strict=True)
+    }
+    for iss, key, other in zip(issuers, keys, reversed(keys), strict=True):
+        assert verify_any(token(key, iss=iss, **times), verifiers).issuer == iss
+        assert verify_any(token(key, iss=iss, **times), {iss: verifiers[iss]}).issuer == iss
+        for raw in (token(other, iss=iss, **times), token(key, iss="https://three.example.com", **times)):
+            with pytest.raises(InvalidTokenError) as caught:
+                verify_any(raw, verifiers)
+            assert caught.value.reason == "invalid"
+    long = {"note": "x" * 600, **times}
+    assert verify_any(token(keys[1], iss=issuers[1], **long), verifiers)
+    with pytest.raises(InvalidTokenError):
+        verify_any(token(keys[0], iss=issuers[0], **long), verifiers)
+
+
 def test_longer_tokens_are_refused_unread():
     raw = token()
     assert make(max_token_length=len(raw)).verify(raw, now=NOW)
@@ -485,3 +535,8 @@ def test_changed_bytes_of_a_payload_are_always_refused(data):
 
 def test_claims_without_a_scope_have_no_scopes():
     assert AccessToken.from_claims(CLAIMS).scopes == frozenset()
+
+
+def test_no_issuers_at_all_refuse_the_token():
+    with pytest.raises(InvalidTokenError):
+        verify_any("x", {})

@@ -1,0 +1,537 @@
+"""Values that are kept in memory and read anew: who reads, who waits, and for how long."""
+
+import gc
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from django_jwtauth import polling
+from django_jwtauth.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Held, Kept, Polled
+
+from .issuers import PATIENCE, make_old, read_anew
+
+NEVER = 3600.0
+
+
+class Source:
+    """Where a value comes from; it may hang or fail."""
+
+    def __init__(self):
+        self.count = 0
+        self.fails = False
+        self.lasts = []
+        self.reports = []
+        self.reading = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def read(self, last):
+        self.lasts.append(last)
+        self.count += 1
+        number = self.count
+        self.reading.release()
+        assert self.gate.wait(PATIENCE)
+        if self.fails:
+            raise LookupError(number)
+        return number
+
+    def wait_for_reading(self):
+        assert self.reading.acquire(timeout=PATIENCE)
+
+
+class FromSource:
+    def __init__(self, source, **kwargs):
+        self.source = source
+        super().__init__(**kwargs)
+
+    def read(self, last):
+        return self.source.read(last)
+
+    def report(self, error):
+        self.source.reports.append(error.args)  # without its traceback, which would keep the value alive
+
+
+class KeptValue(FromSource, Kept):
+    failures = (LookupError,)
+
+
+class PolledValue(FromSource, Polled):
+    pass
+
+
+@pytest.fixture
+def source():
+    source = Source()
+    yield source
+    source.gate.set()
+
+
+@pytest.fixture
+def poll(source):
+    """Make polled values, whose threads have to end."""
+    made = []
+
+    def poll(*, interval=NEVER, timeout=PATIENCE):
+        polled = PolledValue(source, interval=interval, timeout=timeout)
+        made.append(weakref.ref(polled))
+        return polled
+
+    before = set(threading.enumerate())
+    yield poll
+    source.gate.set()
+    gc.collect()
+    assert [reference() for reference in made] == [None] * len(made)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def together(count, function):
+    """Call a function in so many threads at once."""
+    barrier = threading.Barrier(count)
+
+    def call(_):
+        barrier.wait(PATIENCE)
+        return function()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))
+
+
+def no_threads(monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+# Age
+
+
+@pytest.mark.parametrize(("mono", "wall"), [(0, 0), (100, 100), (0, 100), (100, 0), (100, -100)])
+def test_the_age_is_that_of_the_clock_that_went_further(mono, wall):
+    held = Held(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
+    assert max(mono, wall) <= held.age < max(mono, wall) + 30
+
+
+def test_the_value_is_not_in_the_repr():
+    assert "secret" not in repr(Held(value="secret", started=0.0, started_at=0.0))
+
+
+# Read by who needs it
+
+
+def test_it_is_read_once_while_it_is_fresh(source):
+    kept = KeptValue(source)
+    assert kept.held is None
+    assert kept.age() == float("inf")
+    began = time.time()
+    assert [kept.fresh(interval=NEVER, patience=0).value for _ in range(5)] == [1] * 5
+    assert kept.held.value == 1
+    assert began <= kept.held.started_at <= time.time()
+    make_old(kept, NEVER)
+    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    assert source.lasts == [None, 1]
+
+
+def test_while_one_thread_reads_the_others_use_the_old_one_or_wait(source):
+    kept = KeptValue(source)
+    kept.fresh(interval=NEVER, patience=0)
+    source.gate.clear()
+    make_old(kept, 1.5 * NEVER)
+    with ThreadPoolExecutor(2) as pool:
+        reader = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        source.wait_for_reading()
+        source.wait_for_reading()
+        assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
+        make_old(kept, NEVER)
+        began = time.monotonic()
+        assert kept.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
+        assert time.monotonic() - began >= 0.25
+        waiter = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        source.gate.set()
+        assert (reader.result(PATIENCE).value, waiter.result(PATIENCE).value) == (2, 2)
+    assert source.count == 2
+
+
+def test_many_at_once_read_once(source):
+    kept = KeptValue(source)
+    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {1}
+    make_old(kept, 3 * NEVER)
+    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {2}
+
+
+def test_failures_are_reported_and_back_off(source):
+    kept = KeptValue(source)
+    kept.fresh(interval=0, patience=0)
+    source.fails = True
+    pauses = []
+    for number in range(2, 10):
+        kept._retry_at = 0.0  # the time has come
+        before = time.monotonic()
+        for _ in range(3):
+            assert kept.fresh(interval=0, patience=PATIENCE).value == 1
+        assert source.count == number
+        pauses.append((kept._retry_at - time.monotonic(), kept._retry_at - before))
+    for (least, most), pause in zip(pauses, [0.5, 1, 2, 4, 8, 10, 10, 10], strict=True):
+        assert least <= pause <= most
+    assert (FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS) == (0.5, 10)
+    assert source.reports == [(number,) for number in range(2, 10)]
+    kept._failed = 10_000  # after a night, it is no number too large
+    kept._retry_at = 0.0
+    kept.fresh(interval=0, patience=0)
+    source.fails, kept._retry_at = False, 0.0
+    assert kept.fresh(interval=0, patience=0).value == source.count
+    assert kept.fresh(interval=0, patience=0).value == source.count  # no pause any more
+
+
+def test_another_exception_is_none_of_its_business_and_locks_nobody_out(source):
+    kept = KeptValue(source)
+    kept.read = lambda last: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        kept.fresh(interval=NEVER, patience=0)
+    del kept.read
+    assert kept.fresh(interval=NEVER, patience=0).value == 1
+    assert source.reports == []
+
+
+def test_what_is_to_be_defined():
+    with pytest.raises(NotImplementedError):
+        Kept().read(None)
+    with pytest.raises(NotImplementedError):
+        Kept().report(LookupError())
+
+
+# Read by a thread of its own
+
+
+def test_the_first_use_waits_and_the_others_do_not(source, poll):
+    polled = poll()
+    assert source.count == 0
+    assert None not in together(8, polled.current)
+    read_anew(polled)
+    count = source.count
+    source.gate.clear()
+    for _ in range(1000):
+        assert polled.current().value == count
+    assert source.count == count
+
+
+def test_it_is_read_again_and_again_without_being_asked(source, poll):
+    polled = poll(interval=0.02)
+    polled.current()
+    for _ in range(5):
+        source.wait_for_reading()
+    assert source.reports == []
+
+
+def test_nobody_waits_while_a_reading_hangs_that_is_not_needed_yet(source, poll):
+    polled = poll()
+    polled.current()
+    source.gate.clear()
+    with polled._changed:
+        polled._ask()
+    source.wait_for_reading()
+    source.wait_for_reading()
+    assert [polled.current().value for _ in range(100)] == [1] * 100
+    assert polled._busy
+
+
+def test_what_is_older_than_two_intervals_is_waited_for(source, poll):
+    polled = poll()
+    polled.current()
+    for _ in range(3):
+        read_anew(polled)
+        count = source.count
+        make_old(polled, 2 * NEVER + 1)
+        assert all(held.value > count for held in together(8, polled.current))
+
+
+def test_waiting_ends(source, poll):
+    polled = poll(timeout=0.25)
+    source.gate.clear()
+    began = time.monotonic()
+    assert polled.current() is None
+    assert 0.25 <= time.monotonic() - began < PATIENCE
+    source.gate.set()
+    read_anew(polled)
+    source.gate.clear()
+    make_old(polled, 3 * NEVER)
+    began = time.monotonic()
+    assert polled.current().value == 2  # who asked says whether it is too old
+    assert 0.25 <= time.monotonic() - began < PATIENCE
+
+
+def test_a_source_that_fails_is_not_waited_for_but_tried_again(source, poll):
+    polled = poll()
+    source.fails = True
+    assert polled.current() is None
+    source.gate.clear()
+    assert [polled.current() for _ in range(100)] == [None] * 100
+    source.fails = False
+    source.gate.set()
+    with polled._changed:
+        assert polled._changed.wait_for(lambda: polled._held, PATIENCE)  # by itself
+    assert polled.current().value == 2
+    assert source.reports == [(1,)]
+
+
+def test_failures_of_the_thread_back_off(source, poll):
+    polled = poll(interval=0.001)
+    source.fails = True
+    polled.current()
+    with polled._changed:
+        assert polled._changed.wait_for(lambda: polled._failed >= 3, PATIENCE)
+    began = polled._began
+    assert polled.turn() > 0.5
+    assert polled._due() - began >= 2  # 0.5, 1, 2
+    assert source.count == 3
+
+
+def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
+    polled = poll()
+    polled.current()
+    polled._began, polled._ended = time.monotonic() - 2 * NEVER, time.monotonic()
+    assert NEVER / 10 - 30 < polled.turn() <= NEVER / 10
+    assert source.count == 1
+
+
+# Asking for a reading
+
+
+def test_asking_reads_once_per_cooldown(source, poll):
+    polled = poll()
+    polled.current()
+    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    assert source.count == 1
+    polled._began -= NEVER
+    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    assert source.count == 2
+    assert polled.current().value == 2
+
+
+def test_who_asks_waits_for_a_reading_under_way_but_not_for_ever(source, poll):
+    polled = poll()
+    polled.current()
+    source.wait_for_reading()
+    source.gate.clear()
+    polled._began -= NEVER
+    began = time.monotonic()
+    polled.ask(cooldown=NEVER, patience=0.25)
+    assert time.monotonic() - began >= 0.25
+    source.wait_for_reading()
+    with ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        source.gate.set()
+        waiter.result(PATIENCE)
+    assert source.count == 2
+    assert polled.current().value == 2
+
+
+def test_nobody_asks_a_source_that_fails(source, poll):
+    polled = poll()
+    source.fails = True
+    polled.current()
+    count = source.count
+    polled._retry_at = time.monotonic() + NEVER
+    for _ in range(100):
+        polled.ask(cooldown=0, patience=PATIENCE)
+    assert source.count <= count + 1  # the one that was due
+
+
+# Where threads cannot be started
+
+
+def test_without_threads_who_needs_it_reads_it(source, poll, monkeypatch):
+    no_threads(monkeypatch)
+    polled = poll()
+    assert [polled.current().value for _ in range(3)] == [1] * 3
+    assert polled._thread is None
+    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    assert source.count == 1
+    polled._began -= NEVER
+    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    assert source.count == 2
+    source.fails = True
+    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.ask(cooldown=0, patience=PATIENCE)
+    assert source.count == 3
+    assert polled.current().value == 2
+
+
+def test_without_threads_one_asks_at_a_time(source, poll, monkeypatch):
+    polled = poll()
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result(PATIENCE)  # this thread is there already
+        no_threads(patch)
+        polled.current()
+        source.wait_for_reading()
+        polled._began -= NEVER
+        source.gate.clear()
+        first = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        source.wait_for_reading()
+        polled._began -= NEVER
+        polled.ask(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
+        source.gate.set()
+        first.result(PATIENCE)
+    assert source.count == 2
+
+
+def test_a_thread_is_started_as_soon_as_that_is_possible(source, poll, monkeypatch):
+    polled = poll()
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        polled.current()
+    assert polled._thread is None
+    assert polled.current().value == 1
+    assert polled._thread.is_alive()
+
+
+def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
+    polled = poll()
+    polled.current()
+    old = polled._thread
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+
+    def die():
+        raise SystemExit
+
+    polled.turn = die
+    polled._wake.set()
+    old.join(PATIENCE)
+    del polled.turn
+    assert polled.current().value == 1
+    assert polled._thread is not old
+    assert polled._thread.is_alive()
+
+
+def test_many_at_once_start_one_thread(source, poll):
+    before = threading.active_count()
+    polled = poll()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: polled.current(), range(8)))
+        threads = [thread for thread in threading.enumerate() if thread._target is polling._poll]
+    assert threads == [polled._thread]
+    assert threading.active_count() == before + 1
+    assert polled._thread.daemon  # no process is kept from ending
+
+
+# Ends and forks
+
+
+@pytest.mark.parametrize("interval", [0.01, NEVER])
+def test_the_thread_ends_with_the_value(source, poll, interval):
+    polled = poll(interval=interval)
+    polled.current()
+    thread = polled._thread
+    assert thread.is_alive()
+    del polled
+    gc.collect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_the_thread_ends_with_a_value_that_goes_while_it_is_read(source, poll):
+    polled = poll(timeout=0.01)
+    source.gate.clear()
+    polled.current()
+    source.wait_for_reading()
+    thread = polled._thread
+    del polled
+    source.gate.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_a_forked_process_begins_anew(source, poll):
+    """As it looks from inside: no threads, and perhaps locks that nobody will ever open again."""
+    polled = poll()
+    kept = KeptValue(source)
+    assert polled.current().value == 1
+    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    parents = polled._thread
+    for lock in (polled._reading, polled._changed, kept._reading, kept._changed):
+        lock.acquire()
+    changed = polled._changed
+    polling._renew_all()
+    assert polled.held is kept.held is None
+    assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 3
+    assert polled.current().value == 4
+    assert polled._thread is not parents
+    polled.ask(cooldown=0, patience=PATIENCE)
+    assert polled.current().value == 5
+    changed.release()
+    del polled
+    gc.collect()
+    parents.join(PATIENCE)
+    assert not parents.is_alive()
+
+
+def test_a_value_is_replaced_and_never_changed(source):
+    kept = KeptValue(source)
+    first = kept.fresh(interval=0, patience=0)
+    second = kept.fresh(interval=0, patience=0)
+    assert (first.value, second.value) == (1, 2)
+    assert replace(first, value=2) != first
+
+
+def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
+    class Slow(Polled):
+        def read(self, last):
+            time.sleep(0.3)  # longer than two intervals
+            return 1
+
+    slow = Slow(interval=0.1, timeout=20)
+    began = time.monotonic()
+    assert slow.current().value == 1
+    assert time.monotonic() - began < 10
+
+
+def test_who_comes_late_does_not_ask_again():
+    source = Source()
+
+    class Late(PolledValue):
+        late = False
+
+        def age(self):
+            if self.late:  # seen too old, and read before the lock was had
+                self.late = False
+                return float("inf")
+            return super().age()
+
+    polled = Late(source, interval=NEVER, timeout=1)
+    polled.current()
+    polled.late = True
+    polled.current()
+    with polled._changed:
+        assert not polled._asked
+    assert source.count == 1
+
+
+def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
+    source = Source()
+    polled = PolledValue(source, interval=NEVER, timeout=PATIENCE)
+    no_threads(monkeypatch)
+    polled.current()
+    polled._began -= NEVER
+
+    class Late:
+        """A lock that one comes to when another one has just read."""
+
+        def __init__(self, lock):
+            self.lock = lock
+            self.release = lock.release
+
+        def acquire(self, timeout):
+            polled._reading = self.lock
+            polled.ask(cooldown=NEVER / 2, patience=0)
+            polled._reading = self
+            return self.lock.acquire(timeout=timeout)
+
+    polled._reading = Late(polled._reading)
+    polled.ask(cooldown=NEVER / 2, patience=0)
+    assert source.count == 2
