@@ -60,14 +60,16 @@ def machine() -> str:
     return f"Python {platform.python_version()}, Django {django.get_version()}, {database} {version}"
 
 
-def configure(*, issuer: str, pem: str, database: str) -> None:
+def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> None:
     """Set Django up as an issuer.
 
     Args:
         issuer: Its URL.
         pem: Its signing key.
         database: The name of its database; of SQLite the path of the file.
+        admin: Whether it has an admin.
     """
+    more: list[str] = ["admin", "messages", "sessions"] if admin else []
     databases = {
         "sqlite": {
             "ENGINE": "django.db.backends.sqlite3",
@@ -86,7 +88,34 @@ def configure(*, issuer: str, pem: str, database: str) -> None:
         ALLOWED_HOSTS=["127.0.0.1"],
         DATABASES={"default": {**chosen, "NAME": database, "TEST": {"NAME": database}}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_jwtauth"],
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            *(f"django.contrib.{app}" for app in more),
+            "rest_framework",
+            "django_jwtauth",
+        ],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ]
+        if admin
+        else [],
+        STATIC_URL="static/",
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
         JWTAUTH={"ISSUER": issuer, "SIGNING_KEYS": [{"alg": "ES256", "pem": pem}]},
         LOGGING_CONFIG=None,
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
@@ -99,16 +128,20 @@ def configure(*, issuer: str, pem: str, database: str) -> None:
     from django.urls import include, path
 
     urlpatterns.append(path("", include("django_jwtauth.urls_well_known")))
+    if admin:
+        from django.contrib.admin import site
+
+        urlpatterns.append(path("admin/", site.urls))
 
 
 @contextlib.contextmanager
-def new_database(*, issuer: str, key: Key) -> Iterator[str]:
+def new_database(*, issuer: str, key: Key, admin: bool = False) -> Iterator[str]:
     """Set Django up with an empty database, and remove that at the end. Gives its name."""
     with tempfile.TemporaryDirectory(prefix="jwtauth-benchmark-") as directory:
         name = f"jwtauth_benchmark_{os.getpid()}"
         if os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite") == "sqlite":
             name = str(Path(directory) / name)
-        configure(issuer=issuer, pem=key.private_pem(), database=name)
+        configure(issuer=issuer, pem=key.private_pem(), database=name, admin=admin)
         connection.creation.create_test_db(verbosity=0, autoclobber=True)
         try:
             yield name

@@ -51,7 +51,11 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(client, url
             pair = sessions.start(made)
             sessions.blacklist(pair.access)
             NotBefore.objects.create(
-                user=made, not_before=pair.session.created_at, created_at=pair.session.created_at, revoked_by=made
+                user=made,
+                subject=str(made.pk),
+                not_before=pair.session.created_at,
+                created_at=pair.session.created_at,
+                revoked_by=made,
             )
             RefreshToken.objects.filter(pk=pair.session.pk).update(revoked_by=made)
             first = first or sessions.start(made).session
