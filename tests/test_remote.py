@@ -46,6 +46,15 @@ def issuer(server):
     return Issuer(server)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _quick_collections():
+    """Let the many collections below not look at what all the other tests have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _threads_end(caplog, server):
     """The threads that fetch have to end when nobody needs them any more."""

@@ -112,7 +112,7 @@ def from_another_device(to):
 
 
 def admin_action(to):
-    data = {"action": "revoke_selected", "_selected_action": [str(to.pair.session.pk)]}
+    data = {"action": "revoke_selected", "_selected_action": [str(to.pair.session.pk)], "confirmed": "yes"}
     assert to.admin.post("/admin/django_jwtauth/refreshtoken/", data).status_code == 302
 
 

@@ -186,7 +186,8 @@ class Story:
         self.index = self.browser.press(login, "Log in", username=ADMIN.username, password=ADMIN.password)
         sessions = self.browser.open(self.index.link("/refreshtoken/"))
         session = self.browser.open(sessions.link(self._session_id()))
-        revoked = self.browser.press(session, "Revoke this session")
+        question = self.browser.open(session.link("/revoke/"))
+        revoked = self.browser.press(question, "Revoke", reason="laptop lost")
         self._refused(self.laptop, self.tokens)
         _contains("the admin", revoked.text, "1 session was revoked.")
 
