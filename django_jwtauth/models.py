@@ -138,7 +138,7 @@ class RefreshToken(models.Model):
     # PostgreSQL would then have to write every index of the table anew with each refresh.
     rotated_at = models.DateTimeField(_("last seen"))
     # So the day stands in for it, where sessions are sorted out by when they were last seen.
-    last_seen_on = models.DateField(_("last seen on"), default=today, db_index=True, editable=False)
+    last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires"), db_index=True)
     auth_hash = models.BinaryField(editable=False)
@@ -181,6 +181,8 @@ class RefreshToken(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="jwtauth_user_newest"),
             models.Index(fields=["revoked_reason", "-revoked_at"], name="jwtauth_reason_newest"),
+            # With the key, by which the admin tells apart what was last seen on the same day.
+            models.Index(fields=["-last_seen_on", "-id"], name="jwtauth_last_seen"),
         ]
 
     # Read along by `with_clock()`.

@@ -3,8 +3,10 @@
 import datetime
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from django_jwtauth import sessions
@@ -192,3 +194,16 @@ def test_no_facets_are_counted(client):
 def test_a_filter_must_say_its_rows():
     with pytest.raises(NotImplementedError):
         ChoiceFilter.rows(None, RefreshToken.objects.none(), "")
+
+
+@pytest.mark.parametrize(("status", "column"), [("expired", "expires_at"), ("idle", "last_seen_on")])
+def test_what_has_ended_is_sorted_by_when_it_ended(user, status, column):
+    """By sign-in, all the sessions that live would have to be read first."""
+    request = RequestFactory().get("/", {"status": status})
+    assert admin.site._registry[RefreshToken].get_ordering(request) == (f"-{column}",)
+
+
+def test_all_else_is_sorted_by_sign_in():
+    for query in ({}, {"status": "active"}, {"status": "nonsense"}):
+        ordering = admin.site._registry[RefreshToken].get_ordering(RequestFactory().get("/", query))
+        assert ordering == ("-created_at",)

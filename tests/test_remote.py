@@ -20,7 +20,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jwtauth import remote
+from django_jwtauth import polling, remote
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.fetch import FetchError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key, b64url_encode
@@ -53,6 +53,12 @@ def _quick_collections():
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch):
+    """What comes after a failure is tested here; how long it takes, beside the module that decides that."""
+    monkeypatch.setattr(polling, "FIRST_BACKOFF_SECONDS", 0.02)
 
 
 @pytest.fixture(autouse=True)
