@@ -159,7 +159,8 @@ def _bounded(snapshot: revocation.Snapshot) -> RevocationList:
     if len(times) <= MAX_ENTRIES:
         return snapshot.revoked
     logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
-    return RevocationList(not_before=max(math.floor(epoch(max(times))), snapshot.revoked.not_before))
+    everyone = max(math.floor(epoch(max(times))), snapshot.revoked.not_before)
+    return RevocationList(not_before=everyone, subs=snapshot.revoked.subs)
 
 
 class _LastSigned:
@@ -167,7 +168,7 @@ class _LastSigned:
 
     def __init__(self) -> None:
         self._renew()
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:

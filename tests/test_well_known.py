@@ -622,3 +622,23 @@ def test_keys_and_metadata_need_no_database(http):
     """No mark: any query would fail."""
     assert http.get(JWKS).status_code == 200
     assert http.get(METADATA).status_code == 200
+
+
+@pytest.mark.django_db
+def test_past_what_others_read_one_time_stands_for_all(http, user, clock, monkeypatch, caplog):
+    monkeypatch.setattr(well_known, "MAX_ENTRIES", 2)
+    ended = [sessions.start(user).session for _ in range(3)]
+    NotBefore.objects.create(
+        user=user, subject="7", not_before=ended[0].created_at, created_at=ended[0].created_at, reason="all of one"
+    )
+    for session in ended[:2]:
+        sessions.revoke(session)
+    clock.go(2)
+    assert set(read_list(http)["sids"]) == {str(session.pk) for session in ended[:2]}
+    sessions.revoke(ended[2])
+    clock.go(2)
+    claims = read_list(http)
+    assert (claims["sids"], claims["jtis"]) == ([], [])
+    assert claims["not_before"] == int(ended[2].revoked_at.timestamp())
+    assert claims["subs"].keys() == {"7"}
+    assert "one time is published instead" in caplog.text
