@@ -155,9 +155,9 @@ def _bounded(snapshot: revocation.Snapshot) -> RevocationList:
 
     That revokes all access tokens that are older, also those of sessions that live; their clients refresh them.
     """
-    times = [*snapshot.sids.values(), *snapshot.jtis.values()]
-    if len(times) <= MAX_ENTRIES:
+    if len(snapshot.sids) + len(snapshot.jtis) <= MAX_ENTRIES:
         return snapshot.revoked
+    times = [*snapshot.sids.values(), *snapshot.jtis.values()]
     logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
     everyone = max(math.floor(epoch(max(times))), snapshot.revoked.not_before)
     return RevocationList(not_before=everyone, subs=snapshot.revoked.subs)
