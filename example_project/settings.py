@@ -1,6 +1,7 @@
 """Settings of the example: a small orders API, signed in to with django_jwtauth. Copy what you need.
 
 Its tokens are good for a second service too, which has settings of its own: ``example_project/stock/settings.py``.
+A page of another origin calls both: ``example_project/page/``.
 
 These environment variables are understood:
 
@@ -15,6 +16,8 @@ These environment variables are understood:
     A file with the ES256 key that signs access tokens; required once debugging is off. The demo makes one itself.
 ``DEMO_STOCK_URL``
     Where the start page says that the stock service is.
+``DEMO_PAGE_URL``
+    The origin of the page that may call this service. Once debugging is off there is none unless it is named.
 ``DEMO_DATABASE``, ``DEMO_REFRESH_GRACE_PERIOD``, ``DEMO_REVOCATION_POLL_INTERVAL``
     Another database file and shorter times (in seconds), for ``manage.py demo --check``.
 ``DEMO_STOCK_SETTINGS_MODULE``
@@ -56,6 +59,17 @@ ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", urlsplit(ISSUER).hostname or "
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
 
 
+# The page of another origin
+
+PAGE_URL = os.environ.get("DEMO_PAGE_URL", "http://127.0.0.1:8002" if DEBUG else "")
+
+CORS_ALLOWED_ORIGINS = [PAGE_URL] if PAGE_URL else []
+CORS_URLS_REGEX = r"^/api/"  # not the admin, nor what is open to all origins by itself
+CORS_ALLOW_CREDENTIALS = True  # cookies too
+CORS_EXPOSE_HEADERS = ["Retry-After", "WWW-Authenticate"]  # what scripts read besides what they always can
+CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS  # may send cookies along with what changes something
+
+
 # Apps
 
 INSTALLED_APPS = [
@@ -65,14 +79,17 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "django_jwtauth",
+    "example_project.accounts",
     "example_project.orders",
     "example_project.demo",  # the command "manage.py demo"; leave it out of a project of yours
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # before all that may answer
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -120,12 +137,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        # First, because the first class decides what a refusal looks like: a 401 that says "Bearer".
-        "django_jwtauth.authentication.JWTAuthentication",
-        # Lets somebody who is signed in to the admin browse the API.
-        "rest_framework.authentication.SessionAuthentication",
-    ],
+    # No SessionAuthentication beside it: the page sends all cookies, and whose token has run out would be answered as
+    # who is signed in to the admin.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 20,

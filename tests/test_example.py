@@ -1,6 +1,7 @@
 """The example project: ``manage.py demo`` serves it, and ``manage.py demo --check`` proves its story."""
 
 import http.client
+import itertools
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from example_project.stock.views import ItemView, StockView
 
 CHECKOUT = Path(__file__).parents[1]
 MANAGE = [sys.executable, str(CHECKOUT / "manage.py")]
+OPTIONS = ("--port", "--stock-port", "--page-port")
 READ_BY_EXAMPLE = ("DJANGO_SETTINGS_MODULE", "DJANGO_DEBUG", "DJANGO_SECRET_KEY", "DEMO_")
 
 
@@ -85,7 +87,9 @@ def is_taken(port):
 def assert_nothing_left(output):
     """Neither the servers of a check nor its directory."""
     address = r"http://127\.0\.0\.1:(\d+)/"
-    *ports, directory = re.search(f"at {address} and {address}, with an empty database in (.+):", output).groups()
+    *ports, directory = re.search(
+        f"at {address}, {address} and {address}, with an empty database in (.+):", output
+    ).groups()
     assert Path(directory).parent == CHECKOUT / ".demo"
     assert not Path(directory).exists()
     assert not any(map(is_taken, ports))
@@ -96,7 +100,14 @@ def test_story_holds(environment, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     steps = re.findall(r"^ok     (.+?)( It took [0-9.]+ seconds\.)?$", done.stdout, re.MULTILINE)
     nowhere = Stage(
-        orders_port=0, stock_port=0, second_stock_port=0, grace_seconds=0, poll_seconds=0, start=bool, stop=bool
+        orders_port=0,
+        stock_port=0,
+        page_port=0,
+        second_stock_port=0,
+        grace_seconds=0,
+        poll_seconds=0,
+        start=bool,
+        stop=bool,
     )
     assert [line for line, took in steps] == ["The services start.", *(line for line, step in Story(nowhere).steps())]
     assert ["signs out" in line or "Started again" in line for line, took in steps] == [bool(took) for _, took in steps]
@@ -137,7 +148,7 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             id="open-to-everybody",
         ),
         pytest.param(
-            "INSTALLED_APPS = [app for app in INSTALLED_APPS if app != 'django_jwtauth']",
+            "INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.endswith(('jwtauth', 'accounts'))]",
             "The services start.",
             id="server-does-not-start",
         ),
@@ -146,6 +157,7 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "The stock service, which has no database, takes",
             id="for-one-service-only",
         ),
+        pytest.param("CORS_URLS_REGEX = '^/none/'", "Both services let scripts of that origin", id="no-other-origin"),
         pytest.param(ONLY_ADA, "There the groups in the token decide", id="no-group-for-mary"),
         pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept"),
     ],
@@ -160,6 +172,7 @@ def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, set
         pytest.param("raise RuntimeError", "The services start.", id="server-does-not-start"),
         pytest.param(OPEN_STOCK, "The stock service, which has no database, takes", id="open-to-everybody"),
         pytest.param(ANYBODY_CHANGES, "There the groups in the token decide", id="anybody-changes"),
+        pytest.param("CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of that origin", id="any-origin"),
         pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list"),
         pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old"),
     ],
@@ -192,19 +205,20 @@ def test_check_that_is_terminated_leaves_nothing(environment):
 @contextmanager
 def serving(environment, tmp_path):
     """The demo, once both services answer; with their ports, and the file of what it says."""
-    port, stock_port, said = free_port(), free_port(), tmp_path / "said"
-    command = [*MANAGE, "demo", "--port", str(port), "--stock-port", str(stock_port)]
+    port, stock_port, page_port, said = free_port(), free_port(), free_port(), tmp_path / "said"
+    ports = ["--port", str(port), "--stock-port", str(stock_port), "--page-port", str(page_port)]
+    command = [*MANAGE, "demo", *ports]
     # A shell that runs us in the background lets its children ignore SIGINT, and theirs too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with said.open("w") as file:
         demo = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:
         deadline = time.monotonic() + 30
-        while get(port, "/") is None or get(stock_port, "/") is None:
+        while None in (get(port, "/"), get(stock_port, "/"), get(page_port, "/")):
             assert demo.poll() is None, said.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield SimpleNamespace(process=demo, port=port, stock_port=stock_port, said=said)
+        yield SimpleNamespace(process=demo, port=port, stock_port=stock_port, page_port=page_port, said=said)
     finally:
         demo.kill()
         demo.wait()
@@ -239,7 +253,7 @@ def wait_until_ended(port):
 def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
     for _ in range(2):
         with serving(environment, tmp_path) as demo:
-            port, stock_port, text = demo.port, demo.stock_port, demo.said.read_text()
+            port, stock_port, page_port, text = demo.port, demo.stock_port, demo.page_port, demo.said.read_text()
             addresses = set(re.findall(rf"http://127\.0\.0\.1:{port}(/\S*)", text))
             assert addresses >= {"/", "/admin/", "/api/orders/", "/api/auth/token/", "/api/auth/logout/all/"}
             assert {get(port, path) for path in addresses} <= {200, 302, 401, 405}
@@ -257,9 +271,15 @@ def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
             assert (metadata["issuer"], metadata["jwks_uri"]) == (issuer, f"{issuer}/.well-known/jwks.json")
             assert json.loads(read(stock_port, "/")[1])["accepts_tokens_of"] == issuer
             assert f'href="http://127.0.0.1:{stock_port}/"'.encode() in read(port, "/")[1]
+            assert f'href="http://127.0.0.1:{page_port}/"'.encode() in read(port, "/")[1]
+            assert f"http://127.0.0.1:{page_port}/\n" in text
+            config = json.loads(read(page_port, "/config.json")[1])
+            assert (config["issuer"], config["stock"]) == (issuer, f"http://127.0.0.1:{stock_port}")
+            assert [account["username"] for account in config["accounts"]] == ["ada", "mary", "admin"]
             demo.process.send_signal(signal.SIGINT)
             assert demo.process.wait(10) == 0
             assert not is_taken(stock_port)
+            assert not is_taken(page_port)
             assert "\nThe demo has ended.\n" in demo.said.read_text()
             assert "Traceback" not in demo.said.read_text()
 
@@ -271,11 +291,12 @@ def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
         pytest.param(signal.SIGKILL, -signal.SIGKILL, id="killed"),
     ],
 )
-def test_stock_service_ends_with_the_demo(environment, tmp_path, number, status):
+def test_stock_service_and_page_end_with_the_demo(environment, tmp_path, number, status):
     with serving(environment, tmp_path) as demo:
         demo.process.send_signal(number)
         assert demo.process.wait(10) == status
         wait_until_ended(demo.stock_port)
+        wait_until_ended(demo.page_port)
 
 
 DIES = """
@@ -295,6 +316,7 @@ def test_demo_ends_with_the_stock_service_and_says_so(environment, tmp_path):
         sign.touch()
         assert demo.process.wait(20) == 1
         assert not is_taken(demo.port)
+        assert not is_taken(demo.page_port)
         assert demo.said.read_text().endswith("The stock service has ended, with 7, and so the demo ends.\n")
 
 
@@ -312,11 +334,11 @@ def test_polls_of_the_stock_service_are_not_worth_a_line(level, request_line, sh
     assert _is_worth_a_line(record) is shown
 
 
-@pytest.mark.parametrize("option", ["--port", "--stock-port"])
+@pytest.mark.parametrize("option", OPTIONS)
 def test_demo_says_that_a_port_is_taken_and_does_nothing(environment, tmp_path, option):
-    other = "--stock-port" if option == "--port" else "--port"
     with socket.create_server(("127.0.0.1", 0)) as server:
-        done = manage(environment, "demo", option, str(server.getsockname()[1]), other, str(free_port()))
+        ports = {name: str(free_port()) for name in OPTIONS} | {option: str(server.getsockname()[1])}
+        done = manage(environment, "demo", *itertools.chain(*ports.items()))
     assert done.returncode == 1
     assert f"is taken by another program. Choose another one: manage.py demo {option} NUMBER" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -325,13 +347,15 @@ def test_demo_says_that_a_port_is_taken_and_does_nothing(environment, tmp_path, 
 @pytest.mark.parametrize(
     ("ports", "message"),
     [
-        (("8765", "8765"), "The two services need two ports"),
-        (("0", "8765"), "Port 0 cannot be used"),
-        (("8765", "65536"), "Port 65536 cannot be used"),
+        (("8765", "8765", "8766"), "They need three ports"),
+        (("8765", "8766", "8765"), "They need three ports"),
+        (("0", "8765", "8766"), "Port 0 cannot be used"),
+        (("8765", "65536", "8766"), "Port 65536 cannot be used"),
+        (("8765", "8766", "65536"), "Port 65536 cannot be used"),
     ],
 )
 def test_demo_says_that_ports_are_none(environment, tmp_path, ports, message):
-    done = manage(environment, "demo", "--port", ports[0], "--stock-port", ports[1])
+    done = manage(environment, "demo", *itertools.chain(*zip(OPTIONS, ports, strict=True)))
     assert done.returncode == 1
     assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -383,7 +407,7 @@ def test_accounts_have_the_printed_password_again(db):
     assert admin.is_superuser
 
 
-@pytest.mark.parametrize("settings", ["example_project.settings", "example_project.stock.settings"])
+@pytest.mark.parametrize("settings", [f"example_project.{name}settings" for name in ("", "stock.", "page.")])
 def test_checks_find_nothing(environment, settings):
     done = manage(environment, "check", "--fail-level", "DEBUG", "--settings", settings)
     assert done.returncode == 0, done.stderr
@@ -546,7 +570,47 @@ print([app.name for app in apps.get_app_configs()], "django_jwtauth.models" in s
 """
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == ["401 Unauthorized", "['rest_framework'] False"], done.stderr
+    assert done.stdout.splitlines() == ["401 Unauthorized", "['corsheaders', 'rest_framework'] False"], done.stderr
+
+
+ASK_PAGE = """
+import sys, wsgiref.util
+from example_project.page.wsgi import application
+for host, path in (argument.split("/", 1) for argument in sys.argv[1:]):
+    environ = {"PATH_INFO": f"/{path}", "HTTP_HOST": host}
+    wsgiref.util.setup_testing_defaults(environ)
+    said = []
+    body = application(environ, lambda status, headers: said.append((status, dict(headers))))
+    (status, headers), content = said[0], b"".join(body)
+    body.close()
+    names = ("Location", "Content-Type", "Content-Security-Policy", "X-Content-Type-Options")
+    print(status.split()[0], *(headers.get(name) for name in names), sep="|")
+"""
+
+
+def test_page_is_at_one_address_and_hands_out_its_files_only(environment):
+    address = "127.0.0.1:8002"
+    paths = ["", "page.css", "jwtauth.js", "icon.svg", "views.py", "../views.py", "..", "nothing.js"]
+    asked = [f"{address}/{path}" for path in paths] + ["localhost:8002/", "example.com/"]
+    command = [sys.executable, "-W", "error", "-c", ASK_PAGE, *asked]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=60)
+    answers = [line.split("|") for line in done.stdout.splitlines()]
+    assert [answer[0] for answer in answers] == ["200"] * 4 + ["404"] * 4 + ["302", "400"], done.stderr
+    types = ["text/html", "text/css", "text/javascript", "image/svg+xml"]
+    assert [answer[2] for answer in answers[:4]] == [f"{kind}; charset=utf-8" for kind in types]
+    assert answers[8][1] == f"http://{address}/"
+    for *_, policy, sniff in answers[:9]:
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert "connect-src 'self' http://127.0.0.1:8000 http://127.0.0.1:8001;" in policy
+        assert sniff == "nosniff"
+
+
+def test_page_runs_under_its_policy():
+    static = CHECKOUT / "example_project" / "page" / "static"
+    html = (static / "index.html").read_text()
+    assert not re.search(r"<style|style=|<script(?![^>]*\ssrc=)|\son\w+=|javascript:", html)
+    assert set(re.findall(r'(?:src|href)="([\w.]+)"', html)) <= {path.name for path in static.iterdir()}
 
 
 def test_stock_service_is_served_by_runserver_too(environment):

@@ -129,9 +129,10 @@ class Client:
         token: str = "",
         data: dict[str, Any] | None = None,
         form: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Send one request, with a JSON body (``data``), a form, or none."""
-        headers = {"User-Agent": self.user_agent}
+        headers = {"User-Agent": self.user_agent, **(headers or {})}
         body = None
         if token:
             headers["Authorization"] = f"Bearer {token}"

@@ -1,5 +1,6 @@
-"""The two services of the demo: where they are, and how one process starts the other."""
+"""The servers of the demo: where they are, and how one process starts the others."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,19 +8,38 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from example_project.demo import accounts
+
 HOST = "127.0.0.1"
-ORDERS_PORT = 8000
-STOCK_PORT = 8001
 STOP_SECONDS = 5.0
 
 
 def base(port: int) -> str:
-    """Return the address of the service at this port."""
+    """Return the address of the server at this port."""
     return f"http://{HOST}:{port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the three of them serve."""
+
+    orders: int = 8000
+    stock: int = 8001
+    page: int = 8002
+
+    def environment(self) -> dict[str, str]:
+        """Return what the settings of each server read, so that they find one another."""
+        return {
+            "DEMO_ISSUER": base(self.orders),
+            "DEMO_STOCK_URL": base(self.stock),
+            "DEMO_PAGE_URL": base(self.page),
+            "DEMO_ACCOUNTS": json.dumps([asdict(account) for account in accounts.ACCOUNTS]),
+        }
 
 
 def stock_settings() -> str:
@@ -28,16 +48,30 @@ def stock_settings() -> str:
 
 
 @contextmanager
-def stock_service(port: int, *, issuer: str) -> Iterator[None]:
-    """Serve the stock service by a process of its own that ends with this one, and this one with it.
+def stock_service(ports: Ports) -> Iterator[None]:
+    """Serve the stock service; see :func:`_child`."""
+    with _child("stock service", ports.stock, stock_settings(), ports):
+        yield
+
+
+@contextmanager
+def page(ports: Ports) -> Iterator[None]:
+    """Serve the page; see :func:`_child`."""
+    with _child("page's server", ports.page, "example_project.page.settings", ports):
+        yield
+
+
+@contextmanager
+def _child(name: str, port: int, settings_module: str, ports: Ports) -> Iterator[None]:
+    """Serve by a process of its own that ends with this one, and this one with it.
 
     Raises:
-        CommandError: if the stock service ends by itself.
+        CommandError: if that process ends by itself.
     """
     child = subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, "-m", "example_project.demo.child", f"{HOST}:{port}"],
         cwd=settings.BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": stock_settings(), "DEMO_ISSUER": issuer},
+        env={**os.environ, **ports.environment(), "DJANGO_SETTINGS_MODULE": settings_module},
         stdin=subprocess.PIPE,  # held open by this process alone, so it closes whatever way this process ends
         stdout=subprocess.DEVNULL,  # the banner; what is logged goes to stderr
     )
@@ -56,7 +90,7 @@ def stock_service(port: int, *, issuer: str) -> Iterator[None]:
         yield
     except SystemExit:
         if ended_first.is_set():
-            raise CommandError(f"The stock service has ended, with {child.returncode}, and so the demo ends.") from None
+            raise CommandError(f"The {name} has ended, with {child.returncode}, and so the demo ends.") from None
         raise
     finally:
         ending.set()

@@ -10,6 +10,7 @@ from typing import Any
 from django_jwtauth.polling import MAX_BACKOFF_SECONDS
 from example_project.demo.accounts import ADA, ADMIN, MARY, Account
 from example_project.demo.client import Answer, Client, Page, StepError
+from example_project.demo.services import base
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Safari/604.1"
@@ -34,6 +35,7 @@ class Stage:
 
     orders_port: int
     stock_port: int
+    page_port: int
     second_stock_port: int
     """A second server of the stock service, which goes on when the other two are stopped."""
     grace_seconds: float
@@ -54,6 +56,7 @@ class Story:
         self.thief = Client(stage.orders_port, "curl/8.14.1")
         self.browser = Client(stage.orders_port, LAPTOP)  # the administrator's
         self.stock = Client(stage.stock_port, LAPTOP)
+        self.page = Client(stage.page_port, LAPTOP)
         self.second_stock = Client(stage.second_stock_port, LAPTOP)
         self.tokens: Tokens = {}
         self.superseded: Tokens = {}
@@ -71,6 +74,8 @@ class Story:
             self.orders_are_private,
             self.stateless,
             self.elsewhere,
+            self.page_is_served,
+            self.across_origins,
             self.rotation,
             self.groups_elsewhere,
             self.revoked_elsewhere,
@@ -130,6 +135,28 @@ class Story:
         anonymous = self.stock.send("GET", STOCK)
         anonymous.expect(401)
         _same("WWW-Authenticate", anonymous.headers["WWW-Authenticate"], 'Bearer realm="api"')
+
+    def page_is_served(self) -> None:
+        """The page comes from an origin of its own, may run no script but its own, and knows where the services are."""
+        answer = self.page.send("GET", "/")
+        _same("the status of the page", answer.status, 200)
+        policy = answer.headers["Content-Security-Policy"]
+        orders, stock = base(self.stage.orders_port), base(self.stage.stock_port)
+        _contains("the policy of the page", policy, "script-src 'self'; ")
+        _contains("the policy of the page", policy, f"connect-src 'self' {orders} {stock}; ")
+        self.page.send("GET", "/config.json").expect(200, issuer=orders, stock=stock)
+
+    def across_origins(self) -> None:
+        """Both services let scripts of that origin call them, with a token, and scripts of no other origin."""
+        page = base(self.stage.page_port)
+        for client, path in ((self.laptop, ORDERS), (self.stock, STOCK)):
+            for origin, allowed in ((page, page), (base(self.stage.orders_port), None), ("null", None)):
+                asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+                preflight = client.send("OPTIONS", path, headers={"Origin": origin, **asked})
+                _same(f"whom {path} allows", preflight.headers["Access-Control-Allow-Origin"], allowed)
+                refusal = client.send("GET", path, headers={"Origin": origin})
+                refusal.expect(401)
+                _same(f"whom {path} answers", refusal.headers["Access-Control-Allow-Origin"], allowed)
 
     def rotation(self) -> None:
         """Refreshed after the grace period, the refresh token is replaced."""

@@ -34,8 +34,8 @@ def run(output: OutputWrapper) -> None:
     """
     good, bad = _marks(output)
     with services.sigterm_as_exit(), _directory() as directory, _stage(directory) as (stage, programs):
-        orders, stock = services.base(stage.orders_port), services.base(stage.stock_port)
-        output.write(f"Services of its own at {orders}/ and {stock}/, with an empty database in {directory}:")
+        orders, stock, page = map(services.base, (stage.orders_port, stage.stock_port, stage.page_port))
+        output.write(f"Servers of its own at {orders}/, {stock}/ and {page}/, with an empty database in {directory}:")
 
         def start() -> None:
             for program in programs:
@@ -140,11 +140,11 @@ def _stage(directory: Path) -> Iterator[tuple[Stage, list[Program]]]:
 
     That one goes on when the demo is stopped. At the end both are stopped, whatever has happened.
     """
-    orders_port, stock_port, second_stock_port = _free_ports(3)
+    orders_port, stock_port, page_port, second_stock_port = _free_ports(4)
     demo = Program(
         "demo",
-        *("--port", str(orders_port), "--stock-port", str(stock_port)),
-        ports=(orders_port, stock_port),
+        *("--port", str(orders_port), "--stock-port", str(stock_port), "--page-port", str(page_port)),
+        ports=(orders_port, stock_port, page_port),
         environment={
             "DEMO_DATABASE": str(directory / "demo.sqlite3"),
             "DEMO_REFRESH_GRACE_PERIOD": str(GRACE_SECONDS),
@@ -173,6 +173,7 @@ def _stage(directory: Path) -> Iterator[tuple[Stage, list[Program]]]:
         stage = Stage(
             orders_port=orders_port,
             stock_port=stock_port,
+            page_port=page_port,
             second_stock_port=second_stock_port,
             grace_seconds=GRACE_SECONDS,
             poll_seconds=POLL_SECONDS,

@@ -1,5 +1,6 @@
 """The API: one view for each of the two ways to authenticate."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,7 @@ class IndexView(TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add what the URLs of this service do not tell."""
-        return super().get_context_data(stock_url=settings.STOCK_URL, **kwargs)
+        return super().get_context_data(stock_url=settings.STOCK_URL, page_url=settings.PAGE_URL, **kwargs)
 
 
 class OrderListView(ListCreateAPIView):
@@ -45,7 +46,7 @@ class OrderListView(ListCreateAPIView):
 
 
 class WhoAmIView(APIView):
-    """What the access token says.
+    """What the access token says: also for a page whose token is in a cookie, which it cannot read.
 
     No user is loaded. A session that ends is refused within REVOCATION_POLL_INTERVAL.
     """
@@ -54,10 +55,14 @@ class WhoAmIView(APIView):
 
     def get(self, request: Request) -> Response:
         """Answer from the token alone."""
+        token = request.auth
         return Response(
             {
-                "subject": request.auth.subject,
-                "scopes": sorted(request.auth.scopes),
-                "groups": request.auth.claims["groups"],  # from example_project.claims
+                "subject": token.subject,
+                "scopes": sorted(token.scopes),
+                "groups": token.claims["groups"],  # from example_project.claims
+                # By our clock: that of the browser may be wrong.
+                "expires_in": max(int((token.expires_at - datetime.now(UTC)).total_seconds()), 0),
+                "claims": token.claims,
             }
         )

@@ -8,6 +8,8 @@ These environment variables are understood:
     ``0`` switches debugging off. It is on by default, since this is a demo.
 ``DEMO_ISSUER``
     The address of the orders service, as its tokens name it; required once debugging is off.
+``DEMO_PAGE_URL``
+    The origin of the page that may call this service. Once debugging is off there is none unless it is named.
 ``DEMO_REVOCATION_POLL_INTERVAL``
     A shorter time (in seconds), for ``manage.py demo --check``.
 """
@@ -25,12 +27,27 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(50)  #
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 SECURE_SSL_REDIRECT = not DEBUG
 
-INSTALLED_APPS = ["rest_framework"]  # neither django_jwtauth, which is for who issues tokens, nor django.contrib.auth
-MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+# Neither django_jwtauth, which is for who issues tokens, nor django.contrib.auth.
+INSTALLED_APPS = ["corsheaders", "rest_framework"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
 DATABASES = {}
 
 ROOT_URLCONF = "example_project.stock.urls"
 WSGI_APPLICATION = "example_project.stock.wsgi.application"
+
+
+# The page of another origin
+
+PAGE_URL = os.environ.get("DEMO_PAGE_URL", "http://127.0.0.1:8002" if DEBUG else "")
+
+CORS_ALLOWED_ORIGINS = [PAGE_URL] if PAGE_URL else []
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = True  # a page that keeps its token in a cookie may ask; what it sends is judged below
+CORS_EXPOSE_HEADERS = ["Retry-After", "WWW-Authenticate"]
 
 
 # Authentication

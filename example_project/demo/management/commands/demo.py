@@ -13,9 +13,11 @@ from django.test import override_settings
 from django.urls import reverse
 
 from example_project.demo import accounts, services, trial
-from example_project.demo.services import HOST
+from example_project.demo.services import HOST, Ports
 
 GUIDE = """
+  The page    {page}/
+
   Start page  {base}{index}
   Admin       {base}{admin}
   Sessions    {base}{sessions_admin}
@@ -64,8 +66,9 @@ From then on both services refuse it, the stock service at the latest after {bou
 
   curl -H "Authorization: Bearer $ACCESS" {stock}/api/stock/
 
-Ctrl-C ends the demo, both services of it. It is kept in {database}.
+Ctrl-C ends the demo, all of it. It is kept in {database}.
 """
+DEFAULT_PORTS = Ports()
 ADDRESSES = {
     "index": "index",
     "admin": "admin:index",
@@ -87,16 +90,17 @@ class Command(BaseCommand):
     """Serve the example on this machine, or with ``--check`` run its story against servers of its own."""
 
     help = (
-        "Sets up the example with three users and serves its two services; with --check proves step by step that they "
-        "work."
+        "Sets up the example with three users, and serves its two services and the page that calls them; with --check "
+        "proves step by step that they work."
     )
     requires_system_checks = ()  # runserver makes them; and they would open the database, which --check leaves alone
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
         for option, service, port in (
-            ("--port", "the orders service, which issues the tokens,", services.ORDERS_PORT),
-            ("--stock-port", "the stock service", services.STOCK_PORT),
+            ("--port", "the orders service, which issues the tokens,", DEFAULT_PORTS.orders),
+            ("--stock-port", "the stock service", DEFAULT_PORTS.stock),
+            ("--page-port", "the page", DEFAULT_PORTS.page),
         ):
             parser.add_argument(
                 option, type=int, default=port, help=f"where to serve {service} on {HOST} (default: %(default)s)"
@@ -116,31 +120,39 @@ class Command(BaseCommand):
             trial.run(self.stdout)
             return
         try:
-            self.serve(options["port"], options["stock_port"])
+            self.serve(Ports(orders=options["port"], stock=options["stock_port"], page=options["page_port"]))
         except KeyboardInterrupt:
             self.stdout.write("\nThe demo has ended.")
 
-    def serve(self, port: int, stock_port: int) -> None:
+    def serve(self, ports: Ports) -> None:
         """Set everything up, say how to use it, and serve until Ctrl-C."""
-        if port == stock_port:
-            raise CommandError("The two services need two ports: manage.py demo --port NUMBER --stock-port NUMBER")
-        _refuse_unusable(port, "--port")
-        _refuse_unusable(stock_port, "--stock-port")
-        issuer = services.base(port)
-        # Tokens must name the address that is served here, for others look for the keys there.
+        if len({ports.orders, ports.stock, ports.page}) < 3:
+            raise CommandError(
+                "They need three ports: manage.py demo --port NUMBER --stock-port NUMBER --page-port NUMBER"
+            )
+        _refuse_unusable(ports.orders, "--port")
+        _refuse_unusable(ports.stock, "--stock-port")
+        _refuse_unusable(ports.page, "--page-port")
+        issuer, page = services.base(ports.orders), services.base(ports.page)
         own = override_settings(
-            JWTAUTH={**settings.JWTAUTH, "ISSUER": issuer}, STOCK_URL=services.base(stock_port), ISSUER=issuer
+            # Tokens must name the address that is served here, for others look for the keys there.
+            JWTAUTH={**settings.JWTAUTH, "ISSUER": issuer},
+            ISSUER=issuer,
+            STOCK_URL=services.base(ports.stock),
+            PAGE_URL=page,
+            CORS_ALLOWED_ORIGINS=[page],
+            CSRF_TRUSTED_ORIGINS=[page],
         )
         with own, services.sigterm_as_exit():
             call_command("migrate", verbosity=0, stdout=self.stdout)
             for account in accounts.ACCOUNTS:
                 accounts.ensure(account)
             logging.getLogger("django.server").addFilter(_is_worth_a_line)
-            with services.stock_service(stock_port, issuer=issuer):
-                self.stdout.write(_guide(port, stock_port))
+            with services.stock_service(ports), services.page(ports):
+                self.stdout.write(_guide(ports))
                 call_command(
                     "runserver",
-                    f"{HOST}:{port}",
+                    f"{HOST}:{ports.orders}",
                     use_reloader=False,
                     stdout=self.stdout,
                     shutdown_message="\nThe demo has ended.",
@@ -166,10 +178,11 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or "GET /.well-known/jwt-revocations " not in record.getMessage()
 
 
-def _guide(port: int, stock_port: int) -> str:
+def _guide(ports: Ports) -> str:
     return GUIDE.format(
-        base=services.base(port),
-        stock=services.base(stock_port),
+        base=services.base(ports.orders),
+        stock=services.base(ports.stock),
+        page=services.base(ports.page),
         ada=accounts.ADA,
         mary=accounts.MARY,
         users=", ".join(f"{account.username} (password {account.password})" for account in accounts.ACCOUNTS),

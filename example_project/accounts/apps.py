@@ -1,0 +1,10 @@
+"""The app: no models, only the admin of Django's own users."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Users in the admin."""
+
+    name = "example_project.accounts"
+    label = "example_accounts"

@@ -1,0 +1,315 @@
+/** The page: what is shown, and what its buttons do. All that is hard is in jwtauth.js. */
+
+import { byId, element, minutes, time } from "./dom.js";
+import { createClient } from "./jwtauth.js";
+import { logged, tell } from "./log.js";
+
+const WHY = {
+  logout: "You have signed out.",
+  logout_all: "You have signed out on all devices.",
+  session_ended: "You have ended this session.",
+  revoked: "This session was ended elsewhere.",
+  reused: "A refresh token was used twice, so somebody may have a copy of it. The session was ended to be safe.",
+  expired: "You were away for too long.",
+  session_expired: "This session has reached its longest lifetime.",
+  password_changed: "The password was changed.",
+  user_inactive: "This account is not active any more.",
+};
+const HOW = {
+  login: "Signed in",
+  restored: "Still signed in, by the cookies",
+  tab: "Signed in by another tab",
+};
+const MODES = { header: "Header mode", cookie: "Cookie mode" };
+const TIMES = ["exp", "iat", "auth_time"];
+
+let config;
+let client;
+let claims = null;
+
+// Messages
+
+function notify(text, kind = "") {
+  byId("notice").className = `notice ${kind}`;
+  byId("notice").textContent = text;
+}
+
+/** Let a button do something: not twice at the same time, and what goes wrong is shown. */
+function onPress(button, action) {
+  byId(button)?.addEventListener("click", (event) => run(event.currentTarget, action));
+}
+
+async function run(button, action) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true"); // it keeps the focus, which a disabled one loses
+  try {
+    await action(button);
+  } catch (error) {
+    complain(error);
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}
+
+function complain(error) {
+  if (client.signedIn) notify(explain(error), "bad"); // otherwise it is said why not
+}
+
+function explain(error) {
+  if (error.status === 429) return `Too many requests. Try again in ${error.retryAfter ?? "some"} seconds.`;
+  return error.message || "Something went wrong.";
+}
+
+/** The JSON of an answer of one of the services. */
+async function call(url, init) {
+  const response = await client.fetch(url, init);
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const body = await response.json().catch(() => ({}));
+  const fields = Object.entries(body).map(([name, errors]) => `${name}: ${[errors].flat().join(" ")}`);
+  throw new Error(body.detail ?? (fields.join(" ") || `The service answered ${response.status}.`));
+}
+
+// Signed in or not
+
+function use(mode) {
+  client?.close();
+  claims = null;
+  const names = new Map([
+    [config.issuer, "orders"],
+    [config.stock, "stock"],
+  ]);
+  client = createClient({ base: `${config.issuer}/api/auth/`, services: [config.stock], mode, fetch: logged(names) });
+  client.addEventListener("signedin", ({ detail }) => {
+    tell(`${HOW[detail.how]}.`);
+    show();
+  });
+  client.addEventListener("signedout", ({ detail }) => {
+    const where = detail.here ? "" : " In another tab.";
+    tell(`Signed out: ${detail.reason}.${where}`);
+    show();
+    notify(`${WHY[detail.reason] ?? `Signed out: ${detail.reason}.`}${where}`, isWanted(detail.reason) ? "" : "bad");
+  });
+  client.addEventListener("refreshed", ({ detail }) => {
+    tell(detail.how === "here" ? "The token was refreshed." : "Another tab has refreshed the token.");
+    showToken();
+  });
+  client.addEventListener("refreshfailed", ({ detail }) => tell(`No refresh for now: ${detail.error.message}`));
+  client.proactive = byId("automatic").checked;
+  history.replaceState(null, "", `#${mode}`); // so that a page that is loaded again knows; it stores nothing
+  document.querySelector(`input[name=mode][value=${mode}]`).checked = true;
+}
+
+function isWanted(reason) {
+  return ["logout", "logout_all", "session_ended"].includes(reason);
+}
+
+async function restore() {
+  try {
+    if (await client.restore()) return;
+    if (client.reason in WHY && !isWanted(client.reason)) notify(WHY[client.reason], "bad");
+  } catch (error) {
+    notify(`Whether you are signed in cannot be found out: ${explain(error)}`, "bad");
+  }
+  show({ focus: false });
+}
+
+/** Show the one half of the page or the other, and put the focus where it begins. */
+function show({ focus = true } = {}) {
+  const { signedIn } = client;
+  byId("signin").hidden = signedIn;
+  byId("account").hidden = !signedIn;
+  byId("many").hidden = !signedIn;
+  byId("badge").hidden = !signedIn;
+  byId("badge").textContent = MODES[client.mode];
+  byId("password").value = "";
+  byId("signin-error").textContent = "";
+  if (signedIn) {
+    notify("You are signed in.", "good");
+    for (const list of ["orders", "stock", "devices"]) byId(list).replaceChildren();
+    showToken();
+    for (const load of [loadOrders, loadStock, loadDevices]) load().catch(complain);
+  }
+  if (focus) byId(signedIn ? "session-title" : "username").focus();
+}
+
+async function showToken() {
+  claims = client.claims;
+  byId("claims-source").textContent = claims
+    ? "Decoded here, to be shown. The services verify it by themselves."
+    : "No script can read the cookie; this is what /api/whoami/ makes of it.";
+  if (!claims) {
+    try {
+      claims = (await call(`${config.issuer}/api/whoami/`)).claims;
+    } catch (error) {
+      complain(error);
+      return;
+    }
+  }
+  const rows = Object.entries(claims).map(([name, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const shown = TIMES.includes(name) ? time(new Date(value * 1000).toISOString()) : element("code", {}, text);
+    return element("div", {}, element("dt", {}, name), element("dd", {}, shown));
+  });
+  byId("claims").replaceChildren(...rows);
+  byId("who").textContent = claims.preferred_username ?? `User ${claims.sub}`;
+  byId("groups").replaceChildren(...(claims.groups ?? []).map((group) => element("span", { className: "tag" }, group)));
+}
+
+function showTime() {
+  if (!client?.signedIn) return;
+  const left = client.expiresIn;
+  const bar = byId("time");
+  bar.max = client.lifetime || 1;
+  bar.value = left;
+  bar.classList.toggle("low", left < client.lifetime / 5);
+  byId("left").textContent = minutes(left);
+}
+
+// The services
+
+async function loadOrders() {
+  const { results } = await call(`${config.issuer}/api/orders/`);
+  const lines = results.slice(0, 6).map((order) =>
+    element("li", {}, element("span", {}, `${order.quantity} × ${order.item}`), time(order.created_at)),
+  );
+  byId("orders").replaceChildren(...(lines.length ? lines : [element("li", { className: "hint" }, "None yet.")]));
+}
+
+async function loadStock() {
+  try {
+    const items = await call(`${config.stock}/api/stock/`);
+    const lines = items.map(({ item, quantity }) =>
+      element("li", {}, element("span", {}, item), element("strong", {}, String(quantity))),
+    );
+    byId("stock").replaceChildren(...lines);
+    byId("items").replaceChildren(...items.map(({ item }) => element("option", { value: item })));
+  } catch (error) {
+    if (!client.signedIn) return;
+    const why = client.mode === "cookie" ? "This service takes no cookies, and no script has the token. " : "";
+    byId("stock").replaceChildren(element("li", { className: "error" }, why + explain(error)));
+  }
+}
+
+async function order(form) {
+  const data = Object.fromEntries(new FormData(form));
+  await call(`${config.issuer}/api/orders/`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(data),
+  });
+  form.reset();
+  notify(`Ordered: ${data.quantity} × ${data.item}.`, "good");
+  byId("item").focus();
+  await loadOrders();
+}
+
+// Devices
+
+async function loadDevices() {
+  const sessions = await client.sessions();
+  byId("devices").replaceChildren(...sessions.map(device));
+  byId("end-others").hidden = sessions.length < 2;
+}
+
+function device(session) {
+  const name = session.device || "Unknown device";
+  const label = session.current ? "End this session" : `End the session of ${name}`;
+  const button = element("button", { className: "quiet danger", type: "button", aria: { label } }, "End");
+  button.addEventListener("click", () => run(button, () => end(session, name)));
+  const here = session.current ? element("span", { className: "tag" }, "this device") : null;
+  const title = element("strong", {}, name, here);
+  const details = element("small", {}, `${session.ip_address ?? "no address"} · signed in `, time(session.created_at));
+  const used = element("small", {}, "last used ", time(session.last_used_at));
+  return element("li", {}, element("div", { className: "device" }, title, details, used), button);
+}
+
+async function end(session, name) {
+  await client.endSession(session.id);
+  if (!client.signedIn) return;
+  notify(`The session of ${name} has ended.`, "good");
+  await loadDevices();
+  byId("devices-title").focus(); // the button that had it is gone
+}
+
+async function endOthers() {
+  const count = await client.endOthers();
+  notify(count === 1 ? "One other session has ended." : `${count} other sessions have ended.`, "good");
+  await loadDevices();
+  byId("devices-title").focus();
+}
+
+// What people do
+
+byId("signin-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { username, password } = event.target.elements;
+  run(event.submitter ?? event.target, async () => {
+    byId("signin-error").textContent = "";
+    notify("");
+    try {
+      await client.login({ username: username.value, password: password.value });
+    } catch (error) {
+      byId("signin-error").textContent = explain(error);
+      password.select();
+    }
+  });
+});
+for (const radio of document.querySelectorAll("input[name=mode]")) {
+  radio.addEventListener("change", async () => {
+    notify("");
+    use(radio.value);
+    await restore();
+  });
+}
+byId("order-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(event.submitter ?? event.target, () => order(event.target));
+});
+byId("automatic").addEventListener("change", (event) => (client.proactive = event.target.checked));
+byId("clear").addEventListener("click", () => byId("log").replaceChildren());
+onPress("refresh", async () => {
+  if (await client.refresh()) notify("The token was refreshed.", "good");
+});
+onPress("signout", async () => {
+  try {
+    await client.logout();
+  } catch (error) {
+    const here = client.signedIn ? "You are still signed in" : "Signed out here, but the session goes on";
+    notify(`${here}: ${explain(error)}`, "bad");
+  }
+});
+onPress("signout-everywhere", () => client.logoutEverywhere());
+onPress("load-orders", loadOrders);
+onPress("load-stock", loadStock);
+onPress("load-devices", loadDevices);
+onPress("end-others", endOthers);
+onPress("many", () => Promise.all(Array.from({ length: 8 }, () => call(`${config.issuer}/api/whoami/`))));
+setInterval(showTime, 250);
+
+// The start
+
+config = await (await fetch("config.json")).json();
+byId("orders-home").href = `${config.issuer}/`;
+byId("admin").href = `${config.issuer}/admin/`;
+byId("hints").hidden = config.accounts.length === 0;
+byId("accounts").replaceChildren(
+  ...config.accounts.map(({ username, password, groups, is_superuser }) => {
+    const about = is_superuser ? "administrator" : groups.join(", ");
+    const button = element(
+      "button",
+      { type: "button", className: "account" },
+      element("span", { className: "hidden" }, "Fill in "),
+      element("strong", {}, username),
+      element("code", {}, password),
+      element("small", {}, about),
+    );
+    button.addEventListener("click", () => {
+      byId("username").value = username;
+      byId("password").value = password;
+      document.querySelector("#signin-form .primary").focus();
+    });
+    return element("li", {}, button);
+  }),
+);
+use(location.hash === "#cookie" ? "cookie" : "header");
+await restore();

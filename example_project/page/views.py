@@ -1,0 +1,60 @@
+"""The files of the page, and where it finds the services."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+
+FILES = Path(__file__).parent / "static"
+CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Let the page run its own scripts only, and call the two services only (a middleware).
+
+    A script that somebody smuggles in could use the tokens, wherever they are kept; so it must not get in, and must
+    not get anything out.
+    """
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            f"connect-src 'self' {settings.ISSUER} {settings.STOCK_URL}",
+            "base-uri 'none'",
+            "form-action 'none'",  # forms are sent by script; without it a password must not get into a URL
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ]
+    )
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response["Content-Security-Policy"] = policy
+        response["Cache-Control"] = "no-cache"
+        return response
+
+    return middleware
+
+
+def index(request: HttpRequest) -> HttpResponseBase:
+    """Serve the page, at the one address that the services allow."""
+    if request.build_absolute_uri("/") != f"{settings.PAGE_URL}/":
+        return HttpResponseRedirect(f"{settings.PAGE_URL}/")
+    return file(request, "index.html")
+
+
+def file(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Serve one of the files."""
+    path = FILES / name
+    if path.parent != FILES or not path.is_file():
+        raise Http404
+    return HttpResponse(path.read_bytes(), content_type=f"{CONTENT_TYPES[path.suffix]}; charset=utf-8")
+
+
+def config(request: HttpRequest) -> JsonResponse:
+    """Tell the page where the services are, and who may sign in."""
+    return JsonResponse({"issuer": settings.ISSUER, "stock": settings.STOCK_URL, "accounts": settings.ACCOUNTS})
