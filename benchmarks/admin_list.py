@@ -7,6 +7,7 @@ and prints the number of queries and the time of the first page; on PostgreSQL a
 ``JWTAUTH_TEST_DATABASE=postgresql python benchmarks/admin_list.py``; the database is chosen as :mod:`project` says.
 """
 
+import os
 import random
 import statistics
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import project
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -47,7 +48,7 @@ def fill(users: int, rows: int) -> None:
         made = []
         for _ in range(start, min(start + BATCH, rows)):
             created = now - timedelta(seconds=chance.randrange(100 * 86400))
-            rotated = min(created + timedelta(seconds=chance.randrange(40 * 86400)), now)
+            rotated = created + chance.random() * min(now - created, timedelta(days=40))
             revoked = rotated if chance.random() < 0.3 else None
             made.append(
                 RefreshToken(
@@ -87,9 +88,13 @@ def ways() -> dict[str, str]:
         "has replays": "?replays=any",
         "staff users": "?staff=1",
         "signed in this week": f"?created_at__gte={(timezone.now() - timedelta(days=7)).date()}%2000:00:00%2B00:00",
+        "sorted by user": "?o=3",
         "sorted by last seen": "?o=-7",
+        "sorted by last seen, oldest first": "?o=7",
+        "sorted by expiry": "?o=8",
         "search: user name": "?q=" + some.user.get_username(),
         "search: e-mail": "?q=user77@example.com",
+        "search: part of very many names": "?q=user",
         "search: address": f"?q={some.ip_address}",
         "search: session id": f"?q={some.pk}",
         "search: nothing found": "?q=nobody-at-all",
@@ -98,8 +103,8 @@ def ways() -> dict[str, str]:
     }
 
 
-def measure(client: Client, address: str) -> tuple[int, float]:
-    """Return the number of queries and the median time of a page, in milliseconds."""
+def measure(client: Client, address: str) -> tuple[str, str]:
+    """Return the number of queries and the median time of a page, in milliseconds, to be shown."""
     times = []
     for _ in range(RUNS):
         with CaptureQueriesContext(connection) as queries:
@@ -108,17 +113,21 @@ def measure(client: Client, address: str) -> tuple[int, float]:
             times.append(time.perf_counter() - began)
         if response.status_code != 200:
             sys.exit(f"{address} answered {response.status_code}")
-    return len(queries), statistics.median(times) * 1000
+    return str(len(queries)), f"{statistics.median(times) * 1000:.0f}"
 
 
-def hot_updates() -> str:
-    """Say how many of some refreshes wrote no index, as PostgreSQL counts them."""
+def hot_updates(addresses: int) -> str:
+    """Say how many of some refreshes wrote no index, as PostgreSQL counts them.
+
+    Args:
+        addresses: From how many addresses they come, in turn.
+    """
     from django.contrib.auth.models import User
 
     from django_jwtauth import sessions
     from django_jwtauth.models import RefreshToken
 
-    user = User.objects.create_user("refresher")
+    user = User.objects.create_user(f"refresher from {addresses}")
     table = RefreshToken._meta.db_table
     pair = sessions.start(user)
 
@@ -130,10 +139,11 @@ def hot_updates() -> str:
             return updated, hot
 
     before = counts()
-    for _ in range(50):
-        pair = sessions.refresh(pair.refresh)
+    for number in range(50):
+        request = RequestFactory().get("/", REMOTE_ADDR=f"192.0.2.{number * addresses // 50}")
+        pair = sessions.refresh(pair.refresh, request=request)
     after = counts()
-    return f"{after[1] - before[1]} of {after[0] - before[0]} updates were HOT"
+    return f"Refreshes from {addresses} address(es): {after[1] - before[1]} of {after[0] - before[0]} updates were HOT."
 
 
 def browser() -> Client:
@@ -151,15 +161,20 @@ def main() -> None:
     with project.new_database(issuer=issuer, key=Key.generate("ES256"), admin=True):
         began = time.perf_counter()
         fill(USERS, SESSIONS)
-        project.say(project.machine(), f"{SESSIONS:,} sessions, filled in {time.perf_counter() - began:.0f} s", "")
+        project.say(project.machine(), f"{SESSIONS:,} sessions, filled in {time.perf_counter() - began:.0f} s")
+        project.say(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", "")
         client, rows = browser(), []
         for name, address in ways().items():
-            queries, milliseconds = measure(client, address)
-            rows.append((name, str(queries), f"{milliseconds:.0f}"))
-        project.table(("way", "queries", "ms"), rows)
+            rows.append((name, *measure(client, address)))
         if connection.vendor == "postgresql":
             with override_settings(JWTAUTH={"REFRESH_GRACE_PERIOD": timedelta(0)}):
-                project.say(hot_updates())
+                project.say(hot_updates(1), hot_updates(5), "")
+        from django_jwtauth import sessions
+
+        sessions.revoke_everyone()
+        for status in ("active", "revoked"):
+            rows.append((f"status: {status}, after everyone was signed out", *measure(client, f"?status={status}")))
+        project.table(("way", "queries", "ms"), rows)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ import uuid
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
 
 from . import admin_acts as acts
 from . import admin_pages as pages
@@ -31,15 +33,23 @@ from .admin_filters import (
 from .admin_pages import SessionPages
 from .client import device_name
 from .errors import InvalidTokenError
-from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet
+from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
 
 FOUND_USERS = 200
 """How many users a search looks at."""
 MAX_TERM_LENGTH = 320
 """No name and no e-mail address is longer; SQLite refuses to look for very long texts."""
-_ORDERS = {"expired": ("-expires_at",), "idle": ("-last_seen_on",)}
+_ORDERS = {
+    (StatusFilter.parameter_name, "expired"): ("-expires_at",),
+    (StatusFilter.parameter_name, "idle"): ("-last_seen_on",),
+    **dict.fromkeys(((ReasonFilter.parameter_name, reason) for reason in RevokedReason.values), ("-revoked_at",)),
+    (ReplaysFilter.parameter_name, "any"): ("-replays",),
+    (ReplaysFilter.parameter_name, "many"): ("-replays",),
+}
 OTHERS = 10
 """How many other sessions of the user stand on a session's page."""
+asking = require_http_methods(["GET", "HEAD", "POST"])
+"""For pages that ask when they are opened, and act when their form is sent."""
 
 
 @admin.register(RefreshToken)
@@ -59,9 +69,11 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
         "replays_marked",
     )
     list_filter = (StatusFilter, ReasonFilter, ReplaysFilter, StaffFilter, "created_at", "last_seen_on")
+    list_per_page = 50
+    sortable_by = ("short_id", "user_link", "created_at", "last_seen", "ends")  # what an index sorts at once
     ordering = ("-created_at",)
     actions = ("revoke_selected", "sign_out_users")
-    search_help_text = _("User name, e-mail, IP address or session id")
+    search_help_text = _("User name, e-mail, IP address or session id. (A token goes into “Find by token”.)")
     fieldsets = (
         (None, {"fields": ("status", "user_link", "device", "ip_address", "user_agent")}),
         (_("Course"), {"fields": ("timeline", "other_sessions")}),
@@ -95,7 +107,9 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort by what the filter has an index for; sorted by sign-in, all other sessions would have to be read."""
-        return _ORDERS.get(request.GET.get(StatusFilter.parameter_name, ""), self.ordering)
+        if request.GET.get(ORDER_VAR):
+            return ()  # nothing after the column that was chosen: together they have no index
+        return next((order for key, order in _ORDERS.items() if request.GET.get(key[0]) == key[1]), self.ordering)
 
     # What is shown of a session
 
@@ -129,7 +143,7 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
         """Show when it ends if it is not refreshed before."""
         return session.idle_at
 
-    @admin.display(description=_("replays"), ordering="replays")
+    @admin.display(description=_("replays"))
     def replays_marked(self, session: RefreshToken) -> int | SafeString:
         """Mark the number when it piles up."""
         if session.replays < MANY_REPLAYS:
@@ -174,7 +188,7 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
             return queryset, False
         if len(term) > MAX_TERM_LENGTH:
             return queryset.none(), False
-        condition = self._users_named(term)
+        condition = self._users_named(term, request)
         with contextlib.suppress(ValueError):
             condition |= Q(pk=uuid.UUID(term))  # user names may be UUIDs too
         with contextlib.suppress(ValueError):
@@ -182,32 +196,34 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
             condition |= Q(ip_address=str(getattr(address, "ipv4_mapped", None) or address))
         return queryset.filter(condition), False
 
-    def _users_named(self, term: str) -> Q:
+    def _users_named(self, term: str, request: HttpRequest) -> Q:
         users = get_user_model()
         fields = {field.name for field in users._meta.get_fields()}  # EMAIL_FIELD may name one that is not there
-        exact = part = Q()
+        part = Q()
         for name in {users.USERNAME_FIELD, getattr(users, "EMAIL_FIELD", "")} & fields:
-            exact |= Q(**{f"{name}__iexact": term})
             part |= Q(**{f"{name}__icontains": term})
         rows = users._default_manager.using(RefreshToken.write_alias()).order_by("pk").values_list("pk", flat=True)
-        # By itself, or a short name could be lost among the many that it is a part of.
-        return Q(user_id__in=[*rows.filter(exact)[:FOUND_USERS], *rows.filter(part)[:FOUND_USERS]])
+        found = list(rows.filter(part)[: FOUND_USERS + 1])
+        if len(found) > FOUND_USERS:
+            text = _("More than %d users are found, and the sessions of some are missing here. Give more of the name.")
+            acts.tell(request, str(text % FOUND_USERS), done=False)
+            # By itself, or a short name could be lost among the many that it is a part of. (These have an index.)
+            spellings = {term, term.lower(), term.upper(), term.capitalize()}
+            found = [*rows.filter(**{f"{users.USERNAME_FIELD}__in": spellings}), *found[:FOUND_USERS]]
+        return Q(user_id__in=found)
 
     # Pages
 
     def get_urls(self) -> list[URLPattern]:
         """Add our pages."""
-        added = [
-            ("<uuid:pk>/revoke/", self.revoke_view, "revoke"),
-            ("user/<path:pk>/", self.sign_out_view, "sign_out"),
-            ("everyone/", self.everyone_view, "everyone"),
-            ("find/", self.find_view, "find"),
-            ("events/", self.events_view, "events"),
-            ("keys/", self.keys_view, "keys"),
+        ours = [
+            self.route("<uuid:pk>/revoke/", asking(self.revoke_view), "revoke"),
+            self.route("user/<path:pk>/", asking(self.sign_out_view), "sign_out"),
+            self.route("everyone/", asking(self.everyone_view), "everyone"),
+            self.route("find/", asking(self.find_view), "find"),
+            self.route("events/", require_safe(self.events_view), "events"),
+            self.route("keys/", require_safe(self.keys_view), "keys"),
         ]
-        name = f"{self.opts.app_label}_{self.opts.model_name}"
-        wrap = self.admin_site.admin_view
-        ours = [path(route, wrap(cast(Any, view)), name=f"{name}_{action}") for route, view, action in added]
         return [*ours, *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -234,12 +250,16 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     list_display = ("jti", "user", "reason", "created_at", "expires_at")
     ordering = ("-created_at",)
     fields = ("jti", "user", "reason", "created_at", "expires_at")
+    search_help_text = _("User name or token id")
     change_list_template = "admin/django_jwtauth/blacklistedtoken/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
         """Add our page."""
-        view = self.admin_site.admin_view(self.blacklist_view)
-        return [path("blacklist/", view, name="django_jwtauth_blacklistedtoken_blacklist"), *super().get_urls()]
+        return [self.route("blacklist/", asking(self.blacklist_view), "blacklist"), *super().get_urls()]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Search by a whole token id, too."""
+        return [*super().get_search_fields(request), "jti__exact"]
 
     @method_decorator(sensitive_post_parameters("token"))
     @method_decorator(sensitive_variables())
@@ -263,7 +283,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(self.page("blacklist"))
         sessions.blacklist(token, reason=form.chosen())
         rows = BlacklistedToken.objects.using(RefreshToken.write_alias()).filter(jti=token.jti)
-        acts.log(request, rows, str(_("Blacklisted: %s") % form.chosen()))
+        acts.log(request, rows, _("Blacklisted: %s"), form.chosen())
         acts.tell(request, str(_("The access token was blacklisted.")))
         return HttpResponseRedirect(self.page("changelist"))
 

@@ -3,12 +3,14 @@
 An act is a page: GET says what will happen, POST does it. Nothing is ever un-revoked.
 """
 
+import unicodedata
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -17,7 +19,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -34,6 +36,17 @@ PUBLISHED_SECONDS = 2
 TEMPLATE = "admin/django_jwtauth/confirm.html"
 
 
+def _letters(text: str) -> str:
+    """Return what makes texts equal to a database at most: neither case nor accents, nor what is between letters."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+
+
+def _own_words() -> set[str]:
+    """Return the words, and what they are shown as."""
+    choices = [choice for choice in RevokedReason.choices if choice[0] != RevokedReason.ADMIN]
+    return {_letters(str(text)) for choice in choices for text in choice}
+
+
 class ReasonForm(forms.Form):
     """Why; it stands in the list of sessions and in the log."""
 
@@ -45,6 +58,14 @@ class ReasonForm(forms.Form):
         help_text=_("Shown in the list of sessions and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
+
+    def clean_reason(self) -> str:
+        """Refuse the words by which the library says itself why a session ended: ``reused`` is an alarm."""
+        given: str = self.cleaned_data["reason"]
+        if _letters(given) in _own_words():
+            error = _("“%(reason)s” is what the library itself says of a session. Give another reason.")
+            raise forms.ValidationError(error, code="reserved", params={"reason": given})
+        return given
 
     def chosen(self) -> str:
         """Return the reason, or that it was an administrator."""
@@ -178,12 +199,21 @@ def tell(request: HttpRequest, text: str, *, done: bool = True) -> None:
     messages.add_message(request, messages.SUCCESS if done else messages.WARNING, text)
 
 
-def log(request: HttpRequest, rows: Any, message: str) -> None:
-    """Write an entry into the admin's log for each row, in a constant number of statements."""
+def log(request: HttpRequest, rows: Any, message: Any, reason: str) -> None:
+    """Write an entry into the admin's log for each row, in a constant number of statements.
+
+    Args:
+        request: The request.
+        rows: What was acted on.
+        message: What was done, to be translated. All read the same log, so it is not in the operator's own language.
+        reason: Why.
+    """
     user: Any = request.user
     chosen = list(rows)
     if chosen:
-        LogEntry.objects.log_actions(user.pk, chosen, CHANGE, message)
+        with translation.override(settings.LANGUAGE_CODE):
+            text = str(message) % reason
+        LogEntry.objects.log_actions(user.pk, chosen, CHANGE, text)
 
 
 def is_own(request: HttpRequest, rows: QuerySet[RefreshToken]) -> tuple[str, ...]:
@@ -286,7 +316,7 @@ class SessionActs(ReadOnlyAdmin):
         chosen = list(live.only("pk"))
         keys = [session.pk for session in chosen]
         count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=reason, by=cast(Any, request.user))
-        log(request, chosen, str(_("Revoked: %s") % reason))
+        log(request, chosen, _("Revoked: %s"), reason)
         tell(request, sessions_revoked(count), done=bool(count))
 
     def sign_out(self, request: HttpRequest, users: list[Any], reason: str) -> None:
@@ -298,7 +328,7 @@ class SessionActs(ReadOnlyAdmin):
         # Users with very many sessions one by one, for one time each in the revocation list; all others at once.
         count = sum(sessions.revoke_all(user, reason=reason, by=by) for user in users if user_key(user) in many)
         count += sessions.revoke(rows.exclude(user_id__in=many), reason=reason, by=by)
-        log(request, users, str(_("Signed out everywhere: %s") % reason))
+        log(request, users, _("Signed out everywhere: %s"), reason)
         tell(request, sessions_revoked(count), done=bool(count))
 
     def revoke_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -366,7 +396,7 @@ class SessionActs(ReadOnlyAdmin):
         if isinstance(form, HttpResponse):
             return form
         entry = sessions.revoke_everyone(reason=form.chosen(), by=cast(Any, request.user))
-        log(request, [entry], str(_("Signed everyone out: %s") % form.chosen()))
+        log(request, [entry], _("Signed everyone out: %s"), form.chosen())
         tell(request, str(_("Everyone was signed out.")))
         return HttpResponseRedirect(self.page("changelist"))
 

@@ -8,8 +8,9 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 
+from . import ending
 from .admin_filters import CappedPaginator
 from .models import RefreshToken, RefreshTokenQuerySet
 
@@ -18,7 +19,7 @@ HIDDEN_FIELDS = {"secret", "auth_hash"}
 
 def all_sessions() -> RefreshTokenQuerySet:
     """Return the query of all sessions, in the database of our tables."""
-    return RefreshToken.objects.using(RefreshToken.write_alias())
+    return ending.all_sessions(RefreshToken.write_alias())
 
 
 def page_url(site: Any, name: str, *args: Any) -> str:
@@ -85,6 +86,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return what the template of a page of ours needs."""
         return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **more}
 
+    def route(self, route: str, view: Any, name: str) -> URLPattern:
+        """Return the pattern of a page of this model's, for who may use this site."""
+        pattern: URLPattern = path(route, self.admin_site.admin_view(view), name=self._url_name(name))
+        return pattern
+
     def page(self, name: str, *args: Any) -> str:
         """Return the address of a page of this model's."""
-        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}", args=args)
+        return reverse(f"{self.admin_site.name}:{self._url_name(name)}", args=args)
+
+    def _url_name(self, name: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"

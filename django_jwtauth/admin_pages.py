@@ -70,7 +70,11 @@ def timeline_html(session: RefreshToken) -> SafeString:
     lines = sorted(_happenings(session), key=lambda line: line[0])
     return format_html(
         '<ol class="jwtauth-timeline">{}</ol>',
-        format_html_join("", "<li><time>{}</time> {}</li>", ((_shown(at), text) for at, text in lines)),
+        format_html_join(
+            "",
+            '<li><time datetime="{}">{}</time> {}</li>',
+            ((at.isoformat(timespec="seconds"), _shown(at), text) for at, text in lines),
+        ),
     )
 
 

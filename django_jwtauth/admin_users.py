@@ -7,7 +7,8 @@
         pass
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -24,7 +25,7 @@ from .admin_base import all_sessions, page_url
 from .admin_pages import status_html
 from .client import device_name
 from .database import database_now
-from .models import RefreshToken, user_key
+from .models import RefreshToken, RevokedReason, user_key
 
 SHOWN = 20
 """How many sessions stand on a user's page."""
@@ -120,26 +121,25 @@ class SessionsUserAdminMixin:
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the user, and say how many sessions that has ended."""
-        before = _count_live(obj) if change else 0
+        """Save the user, and say how many sessions that has ended, and who did it."""
+        since = database_now(RefreshToken.write_alias())
         super().save_model(request, obj, form, change)  # type: ignore[misc]
-        self._tell(request, obj, before)
+        _tell(request, obj, since)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Change the password, and say how many sessions that has ended."""
-        user = self.get_object(request, unquote(id))  # type: ignore[attr-defined]
-        before = _count_live(user) if user is not None and request.method == "POST" else 0
+        """Change the password, and say the same."""
+        since = database_now(RefreshToken.write_alias())
         response: HttpResponse = super().user_change_password(request, id, form_url)  # type: ignore[misc]
-        self._tell(request, user, before)
+        if request.method == "POST":
+            _tell(request, self.get_object(request, unquote(id)), since)  # type: ignore[attr-defined]
         return response
 
-    def _tell(self, request: HttpRequest, user: Any, before: int) -> None:
-        ended = before - _count_live(user) if before else 0
-        if ended > 0:
-            text = ngettext("%d session of the user has ended.", "%d sessions of the user have ended.", ended) % ended
-            messages.add_message(request, messages.INFO, text)
 
-
-def _count_live(user: Any) -> int:
-    rows = all_sessions()
-    return rows.live(database_now(rows.db)).filter(user_id=user_key(user)).count()
+def _tell(request: HttpRequest, user: Any, since: datetime) -> None:
+    """Put down who ended the sessions that saving a user has ended since then, and say how many they are."""
+    reasons = (RevokedReason.USER_INACTIVE, RevokedReason.PASSWORD_CHANGED)
+    rows = all_sessions().filter(user_id=user_key(user), revoked_at__gte=since, revoked_reason__in=reasons)
+    ended = rows.filter(revoked_by__isnull=True).update(revoked_by=cast(Any, request.user))
+    if ended:
+        text = ngettext("%d session of the user has ended.", "%d sessions of the user have ended.", ended) % ended
+        messages.add_message(request, messages.INFO, text)

@@ -77,8 +77,12 @@ def test_the_status_says_whether_a_session_lives_and_if_not_why(client, pair, ch
 
 
 def timeline(shown):
-    lines = re.findall(r"<li><time>(.*?)</time> (.*?)</li>", shown[shown.index("jwtauth-timeline") :])
-    return [text.strip() for _, text in lines]
+    lines = re.findall(
+        r'<li><time datetime="([^"]*)">(.*?)</time> (.*?)</li>', shown[shown.index("jwtauth-timeline") :]
+    )
+    moments = [datetime.datetime.fromisoformat(moment) for moment, _, _ in lines]
+    assert moments == sorted(moments)
+    return [text.strip() for _, _, text in lines]
 
 
 def test_the_page_tells_the_course_of_a_session_in_order(client, user):

@@ -192,8 +192,28 @@ def test_what_ends_sessions_says_how_many(client, user, number, text, how):
     assert told(response) == text
     reason = "user_inactive" if how == "deactivate" else "password_changed"
     assert {(pk, why) for pk, why, _ in heard} == {(session.pk, reason) for session in started}
-    assert {stored(session).revoked_reason for session in started} in ({reason}, set())
+    rows = [stored(session) for session in started]
+    assert {(row.revoked_reason, str(row.revoked_by)) for row in rows} == ({(reason, "root")} if started else set())
+    assert stored(ended).revoked_by is None
     assert is_live(bob)
+
+
+@pytest.mark.parametrize("reason", ["password_changed", "user_inactive"])
+def test_what_had_ended_before_was_not_ended_by_who_saves_later(client, user, pair, reason):
+    sessions.revoke(pair.session, reason=reason)
+    bob = sessions.start(get_user_model().objects.create_user("bob")).session
+    sessions.revoke(bob, reason=reason)
+    data = form_of(client, user_page(user))
+    del data["is_active"]
+    assert told(client.post(user_page(user), data)) == []
+    assert {stored(session).revoked_by for session in (pair.session, bob)} == {None}
+
+
+def test_the_page_of_a_session_says_who_deactivated_its_user(client, user, pair):
+    data = form_of(client, user_page(user))
+    del data["is_active"]
+    client.post(user_page(user), data)
+    assert "revoked: user deactivated by root" in html(client.get(session_page(pair.session)))
 
 
 def test_a_password_that_is_refused_ends_nothing(client, user, pair):

@@ -12,6 +12,11 @@ from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
 from django_jwtauth import (
+    admin,
+    admin_acts,
+    admin_filters,
+    admin_pages,
+    admin_users,
     authentication,
     checks,
     claims,
@@ -167,6 +172,35 @@ def test_the_endpoints_page_explains_the_codes_of_all_errors():
 def test_the_admin_page_puts_each_reason_of_an_ended_session_as_the_admin_does():
     table = {cells[0].strip("`"): cells[1] for cells in rows(section(page("docs/admin.md"), "### Reasons"))[1:]}
     assert table == {value: str(label) for value, label in models.RevokedReason.choices}
+
+
+def test_the_admin_page_names_each_permission_and_no_other():
+    known = {
+        f"`django_jwtauth.{name}`"
+        for meta in (model._meta for model in (models.RefreshToken, models.BlacklistedToken, models.NotBefore))
+        for name in [f"{act}_{meta.model_name}" for act in meta.default_permissions] + [p[0] for p in meta.permissions]
+    }
+    table = section(page("docs/admin.md"), "## Acts").partition("| permission |")[2].partition("\n\n")[0]
+    named = [cells[0] for cells in rows(table) if cells[0].startswith("`")]
+    assert sorted(named) == sorted(known)
+
+
+def test_the_admin_page_gives_the_true_numbers():
+    text = " ".join(page("docs/admin.md").split())
+    for words in (
+        f"Rows are counted up to {admin_filters.COUNTED:,}, and the list has pages for so many.",
+        f"With more than {admin_filters.COUNTED:,} sessions selected they refuse",
+        f"Of users with the text in their name or address, it looks at {admin.FOUND_USERS}; if there are more",
+        f"marked from {admin_filters.MANY_REPLAYS} on",
+        f"sessions with {admin_filters.MANY_REPLAYS} replays or more: the newest {admin_pages.EVENTS} of each",
+        f"are the newest {admin.OTHERS}, each with its status",
+        f"the newest {admin_users.SHOWN} active sessions",
+        f"the first {admin.RefreshTokenAdmin.list_per_page} sessions",
+        f"other texts, of at most {ending.MAX_REASON_LENGTH} characters",
+        f"within that + {admin_acts.PUBLISHED_SECONDS} seconds",
+        f"type `{admin_acts.EveryoneForm.WORD}` on its page",
+    ):
+        assert words in text, words
 
 
 def test_the_claims_page_lists_the_reserved_names():
