@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from django_jwtauth import (
     authentication,
     checks,
-    claims,
+    claim_rules,
     conf,
     ending,
     errors,
@@ -171,7 +171,7 @@ def test_the_admin_page_puts_each_reason_of_an_ended_session_as_the_admin_does()
 
 def test_the_claims_page_lists_the_reserved_names():
     listed = section(page("docs/claims.md"), "## Reserved names").partition(":\n")[2].partition("\n\n`scope`")[0]
-    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(claims.RESERVED)
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(claim_rules.RESERVED)
 
 
 def test_the_api_page_lists_the_signals():
