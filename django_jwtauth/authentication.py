@@ -4,6 +4,7 @@ REST framework imports this module while it imports its own views, at times befo
 here imports models.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,9 @@ _MESSAGES = {
     "stale": _("Token cannot be checked at the moment"),
     "user_inactive": _("User is inactive"),
     "password_changed": _("The user's password has been changed"),
+    "insufficient_scope": _("Token lacks a scope that this needs"),
+    "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
+    "csrf": _("CSRF check failed"),
     "not_authenticated": _("Authentication credentials were not provided."),
     "conflict": _("Another refresh of this session is under way; try again"),
 }
@@ -73,18 +77,53 @@ class StatelessUser:
 
     @property
     def is_staff(self) -> bool:
-        """Only if the token says so."""
+        """Only if the token says so; see :func:`django_jwtauth.hooks.staff`."""
         return self.token.claims.get("is_staff") is True
 
     @property
     def is_superuser(self) -> bool:
-        """Only if the token says so."""
+        """Only if the token says so; see :func:`django_jwtauth.hooks.staff`."""
         return self.token.claims.get("is_superuser") is True
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups that the token names; see :func:`django_jwtauth.hooks.groups`."""
+        return self._names("groups")
 
     @property
     def id(self) -> str:
         """The same as ``pk``."""
         return self.pk
+
+    def get_username(self) -> str:
+        """Return the subject: what is known of the name."""
+        return self.pk
+
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        """Return the permissions that the token names; see :func:`django_jwtauth.hooks.permissions`.
+
+        Args:
+            obj: With an object there are none, as in Django's own backend.
+        """
+        return set() if obj is not None else set(self._names("permissions"))
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """Tell whether the token names a permission, like ``"orders.add_order"``, or is a superuser's."""
+        return self.is_superuser or perm in self.get_all_permissions(obj)
+
+    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        """Tell whether the token names all of these permissions."""
+        if isinstance(perm_list, str):
+            raise ValueError("perm_list must be an iterable of permissions.")  # as Django's own does
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Tell whether the token names any permission of an app."""
+        return self.is_superuser or any(perm.partition(".")[0] == app_label for perm in self.get_all_permissions())
+
+    def _names(self, claim: str) -> tuple[str, ...]:
+        value = self.token.claims.get(claim)
+        return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
     def __str__(self) -> str:
         return self.pk
@@ -158,7 +197,17 @@ class JWTAuthentication(BearerAuthentication):
     @method_decorator(sensitive_variables("raw"))
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token and its session. A bad signature costs no query."""
-        token = conf.get_config().verifier.verify(raw)
+        return self.authenticate_session(conf.get_config().verifier.verify(raw))
+
+    def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
+        """Look up the session of an access token that has been verified. One query.
+
+        Returns:
+            The user and the token.
+
+        Raises:
+            InvalidTokenError: with the reason why it is refused.
+        """
         sessions = apps.get_model("django_jwtauth", "RefreshToken")
         blacklist = apps.get_model("django_jwtauth", "BlacklistedToken").objects.filter(jti=token.jti)
         rows = sessions.objects.using(sessions.write_alias()).with_sid(token.sid).with_clock()

@@ -1,7 +1,8 @@
 """System checks: what cannot work, and with ``--deploy`` what is risky. Each names the way out."""
 
 import inspect
-from collections.abc import Iterable
+import typing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -29,27 +30,70 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E002: a claims hook cannot be imported; E003: it cannot be called as hooks are."""
-    messages: list[checks.CheckMessage] = []
-    for hook_path in () if _problems() else conf.get_config().claims_hooks:
+    """E002: a hook cannot be imported; E003: it cannot be called as hooks are, or gives something else; E004: async."""
+    if _problems():
+        return []
+    config = conf.get_config()
+    messages = [_hook_problem("The claims hook", path, Mapping) for path in config.claims_hooks]
+    for name, source in (("SCOPES", config.scopes), ("AUDIENCES", config.audiences)):
+        if isinstance(source, str) or callable(source):
+            messages.append(_hook_problem(f"JWTAUTH[{name!r}]", source, Iterable))
+    return [message for message in messages if message is not None]
+
+
+def _hook_problem(what: str, hook: Any, returns: type) -> checks.CheckMessage | None:
+    called = f"{what} {hook if isinstance(hook, str) else hook.__qualname__!r}"
+    if isinstance(hook, str):
         try:
-            hook = claims.load(hook_path)
+            hook = claims.load(hook)
         except Exception as error:
-            hint = "CLAIMS_HOOKS holds dotted paths of functions, like 'project.auth.add_tenant'."
-            messages.append(
-                checks.Error(f"The claims hook {hook_path!r} cannot be imported: {error}", hint=hint, id="jwtauth.E002")
-            )
-            continue
-        try:
-            inspect.signature(hook).bind(None, request=None, session=None)
-        except (TypeError, ValueError):
-            hint = "A hook is def hook(user, *, request, session) and returns a mapping."
-            messages.append(
-                checks.Error(f"The claims hook {hook_path!r} cannot be called.", hint=hint, id="jwtauth.E003")
-            )
-        if inspect.iscoroutinefunction(hook):
-            hint = "Hooks are plain functions: they run while the token is made."
-            messages.append(checks.Error(f"The claims hook {hook_path!r} is async.", hint=hint, id="jwtauth.E004"))
+            hint = "It is the dotted path of a function, like 'project.auth.add_tenant'."
+            return checks.Error(f"{called} cannot be imported: {error}", hint=hint, id="jwtauth.E002")
+    hint = (
+        f"A hook is def hook(user, *, request, session) and returns {'a mapping' if returns is Mapping else 'names'}."
+    )
+    try:
+        inspect.signature(hook).bind(None, request=None, session=None)
+    except (TypeError, ValueError):
+        return checks.Error(f"{called} cannot be called.", hint=hint, id="jwtauth.E003")
+    if inspect.iscoroutinefunction(hook):
+        hint = "Hooks are plain functions: they run while the token is made."
+        return checks.Error(f"{called} is async.", hint=hint, id="jwtauth.E004")
+    if not _may_return(hook, returns):
+        return checks.Error(f"{called} is annotated to return something else.", hint=hint, id="jwtauth.E003")
+    return None
+
+
+def _may_return(hook: Any, expected: type) -> bool:
+    """Tell whether a function's annotation, if it has one that can be read, fits."""
+    try:
+        annotation = typing.get_type_hints(hook).get("return", Any)
+    except Exception:
+        return True  # names that are there for type checkers only
+    if annotation is Any:
+        return True
+    kind = typing.get_origin(annotation) or annotation
+    # Typed dicts are dicts; of unions and the like nothing is said.
+    return not isinstance(kind, type) or typing.is_typeddict(kind) or issubclass(kind, expected)
+
+
+def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E009: CLAIMS names an attribute that users have not."""
+    messages: list[checks.CheckMessage] = []
+    for claim, path in () if _problems() else conf.get_config().claims.items():
+        model: Any = get_user_model()
+        for name in path:
+            if not hasattr(model, name):
+                hint = "A path goes from the user by attributes, like 'profile.organisation_id'."
+                text = f"JWTAUTH['CLAIMS'][{claim!r}]: {model._meta.label} has no attribute {name!r}."
+                messages.append(checks.Error(text, hint=hint, id="jwtauth.E009"))
+                break
+            try:
+                model = model._meta.get_field(name).related_model
+            except FieldDoesNotExist:
+                break  # a property: who knows what it gives
+            if model is None:
+                break
     return messages
 
 
@@ -197,7 +241,7 @@ def _name(item: object) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-CHECKS: Iterable[Any] = (check_settings, check_hooks, check_subject, check_databases)
+CHECKS: Iterable[Any] = (check_settings, check_hooks, check_claims, check_subject, check_databases)
 DEPLOY_CHECKS: Iterable[Any] = (
     check_proxy,
     check_cache,

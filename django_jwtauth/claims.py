@@ -1,28 +1,28 @@
-"""Runs the project's claims hooks. They cannot set a registered claim, nor put into a token what is no JSON."""
+"""Computes the claims of a project's own: from the ``CLAIMS`` mapping, then from the hooks in ``CLAIMS_HOOKS``."""
 
-import math
+import copy
+import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from . import conf
+from . import conf, jws
+from .claim_rules import is_registered, json_problem
 from .errors import ClaimsHookError, ReservedClaimError
 from .models import RefreshToken
 
-# RFC 9068 section 2.2, RFC 7519 section 4.1, and what we or later RFCs (7800, 8693) give a meaning to.
-RESERVED = frozenset(
-    [
-        *("iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"),
-        *("auth_time", "scope", "amr", "acr", "act", "cnf", "status"),
-    ]
-)
-MAX_DEPTH = 32
-"""How deep claims may be nested: far less than what a JSON parser bears."""
+logger = logging.getLogger("django_jwtauth")
 
-Hook = Callable[..., Mapping[str, Any]]
+MAPPING = "JWTAUTH['CLAIMS']"
+"""What stands for the mapping where hooks are named."""
+
+Hook = Callable[..., Any]
 
 
 def load(path: str) -> Hook:
@@ -35,8 +35,8 @@ def load(path: str) -> Hook:
     return hook
 
 
-def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, Mapping[str, Any]]:
-    """Return what each hook gives for this user, by the path of the hook; later hooks win over earlier ones.
+def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, dict[str, Any]]:
+    """Return what the mapping and each hook give for this user, by the path of the hook; later ones win.
 
     Args:
         user: The user of the session.
@@ -47,57 +47,88 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
         ReservedClaimError: if a hook sets a registered claim.
         ClaimsHookError: if a hook raises, or gives what is no JSON.
     """
-    claims: dict[str, Mapping[str, Any]] = {}
-    for path in conf.get_config().claims_hooks:
-        try:
-            given: Any = load(path)(user, request=request, session=session)
-        except Exception as error:
-            raise ClaimsHookError(path, f"it raised {type(error).__name__}.") from error
-        if not isinstance(given, Mapping):
-            raise ClaimsHookError(path, f"it must return a mapping, not {type(given).__name__}.")
-        if reserved := RESERVED & given.keys():
-            raise ReservedClaimError(path, f"it may not set {', '.join(sorted(reserved))}.")
-        for name, value in given.items():
-            if not isinstance(name, str) or name == "":
-                raise ClaimsHookError(path, "names of claims are strings that are not empty.")
-            if problem := _json_problem({name: value}):
-                raise ClaimsHookError(path, f"the claim {name!r} is no JSON: {problem}.")
-        claims[path] = given
+    config = conf.get_config()
+    claims: dict[str, dict[str, Any]] = {}
+    if config.claims:
+        claims[MAPPING] = {}
+        for name, path in config.claims.items():
+            value = call(f"{MAPPING}[{name!r}]", _attribute, user, path)
+            if value is not None:
+                claims[MAPPING] |= checked(f"{MAPPING}[{name!r}]", {name: value})
+    for hook in config.claims_hooks:
+        # A copy: a hook that changed the session would change what is stored, and what the next refresh says.
+        claims[hook] = checked(hook, call(hook, lambda: load(hook)(user, request=request, session=_copy(session))))  # noqa: B023
     return claims
 
 
-def _json_problem(value: object, depth: int = 0) -> str:
-    """Say what in a value would not come out of JSON as it went in; empty if all of it does."""
-    if value is None or isinstance(value, bool):
-        return ""
-    if isinstance(value, int):
-        return "" if _has_digits(value) else "it holds an integer of too many digits"
-    if isinstance(value, float):
-        return "" if math.isfinite(value) else "it holds NaN or Infinity"
-    if isinstance(value, str):
-        return "" if value.isascii() or _is_unicode(value) else "it holds a lone surrogate"
-    if depth > MAX_DEPTH:
-        return f"it is nested deeper than {MAX_DEPTH}"
-    if isinstance(value, list | tuple):
-        return next(filter(None, (_json_problem(item, depth + 1) for item in value)), "")
-    if isinstance(value, dict):
-        if not all(isinstance(name, str) for name in value):
-            return "it holds a mapping with keys that are not str"
-        return next(filter(None, (_json_problem(item, depth + 1) for item in [*value, *value.values()])), "")
-    return f"it holds a value of type {type(value).__name__}"
+def call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function of the project's.
 
+    Args:
+        name: What to call it in the log.
+        function: It.
+        args: Its arguments.
+        kwargs: Its arguments by name.
 
-def _has_digits(value: int) -> bool:
+    Raises:
+        ClaimsHookError: if it raises.
+    """
     try:
-        str(value)
+        return function(*args, **kwargs)
+    except Exception as error:
+        raise _failure(name, f"it raised {type(error).__name__}.") from error
+
+
+def checked(hook: str, given: object) -> dict[str, Any]:
+    """Return the claims that a hook has given, as they will be read from the token.
+
+    That is a copy: what a hook holds on to, it cannot change afterwards.
+
+    Raises:
+        ReservedClaimError: if one is registered.
+        ClaimsHookError: if one is no JSON.
+    """
+    if not isinstance(given, Mapping):
+        raise _failure(hook, f"it must return a mapping, not {type(given).__name__}.")
+    claims = dict(given)
+    for name, value in claims.items():
+        if not isinstance(name, str) or name == "":
+            raise _failure(hook, "names of claims are strings that are not empty.")
+        if problem := json_problem({name: value}):
+            raise _failure(hook, f"the claim {name!r} is no JSON: {problem}.")
+    try:
+        # Through JSON before names are looked at: a str of a class of its own may compare as it likes.
+        plain = jws.load_object(json.dumps(claims).encode())
     except ValueError:
-        return False  # past sys.get_int_max_str_digits(), as json.dumps() would find
-    return True
+        raise _failure(hook, "it gives two claims of one name.") from None
+    if reserved := sorted(name for name in plain if is_registered(name)):
+        error = ReservedClaimError(hook, f"it may not set {', '.join(reserved)}.")
+        logger.error("%s", error)
+        raise error
+    return plain
 
 
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _failure(hook: str, message: str) -> ClaimsHookError:
+    error = ClaimsHookError(hook, message)
+    logger.error("%s", error)
+    return error
+
+
+def _copy(session: RefreshToken) -> RefreshToken:
+    copied = copy.copy(session)
+    copied.amr = list(session.amr)
+    return copied
+
+
+def _attribute(user: AbstractBaseUser, path: tuple[str, ...]) -> Any:
+    """Follow a path of attributes; ``None`` where it ends early: then there is no such claim."""
+    value: Any = user
+    for name in path:
+        try:
+            value = getattr(value, name)
+        except ObjectDoesNotExist:
+            return None  # a user without a profile
+        if value is None:
+            return None
+    # Times, UUIDs, decimals and lazy texts as Django's serializers write them.
+    return json.loads(json.dumps(value, cls=DjangoJSONEncoder))

@@ -1,7 +1,6 @@
 """The ``JWTAUTH`` setting: read lazily, checked as a whole, and read anew when it is overridden."""
 
 import functools
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,16 +12,18 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from .claim_rules import is_registered
 from .errors import InvalidKeyError
 from .keys import Key, KeySet, derive_secret
 from .remote import ASYMMETRIC_ALGORITHMS
+from .setting_reader import Reader, Source, is_text, kind
 from .verifier import Verifier
 
 MIN_TIMEOUT = timedelta(milliseconds=100)
 MAX_TIMEOUT = timedelta(minutes=1)
 MAX_LEEWAY = timedelta(minutes=5)
 MAX_GRACE_PERIOD = timedelta(days=1)  # inside it a stolen token and its successor are both good
-MAX_DURATION = timedelta(days=3650)
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RATE = re.compile(r"([1-9][0-9]*)/(s|sec|second|m|min|minute|h|hour|d|day)")
 
@@ -70,7 +71,10 @@ class Config:
     refresh_grace_period: timedelta
     leeway: timedelta
     subject_field: str
+    claims: Mapping[str, tuple[str, ...]]
     claims_hooks: tuple[str, ...]
+    scopes: Source
+    audiences: Source
     max_sessions_per_user: int | None
     max_token_length: int
     revocation_poll_interval: timedelta
@@ -135,14 +139,8 @@ def _load() -> Config:
     return _Reader(given).read()
 
 
-class _Reader:
-    """Reads a dict key by key and collects what is wrong."""
-
-    def __init__(self, given: Mapping[str, Any], name: str = "JWTAUTH") -> None:
-        self.given = given
-        self.name = name
-        self.problems: list[str] = []
-        self.read_keys: set[str] = set()
+class _Reader(Reader):
+    """Knows our keys."""
 
     def read(self) -> Config:
         issuer = self.text("ISSUER", "django-jwtauth")
@@ -161,7 +159,10 @@ class _Reader:
             "refresh_grace_period": self.duration("REFRESH_GRACE_PERIOD", timedelta(seconds=30), most=MAX_GRACE_PERIOD),
             "leeway": self.duration("LEEWAY", timedelta(seconds=5), most=MAX_LEEWAY),
             "subject_field": self.text("SUBJECT_FIELD", "pk"),
+            "claims": self.claims(),
             "claims_hooks": self.texts("CLAIMS_HOOKS", ()),
+            "scopes": self.texts_or_callable("SCOPES", lambda name: SCOPE.fullmatch(name) is not None),
+            "audiences": self.texts_or_callable("AUDIENCES"),
             "max_sessions_per_user": self.integer("MAX_SESSIONS_PER_USER", None, least=1),
             "max_token_length": self.integer("MAX_TOKEN_LENGTH", 4096, least=512),
             "revocation_poll_interval": poll_interval,
@@ -220,7 +221,7 @@ class _Reader:
         verifiers: dict[str, Verifier] = {}
         for issuer, entry in given.items():
             name = f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]"
-            if not _is_text(issuer) or not isinstance(entry, Mapping):
+            if not is_text(issuer) or not isinstance(entry, Mapping):
                 self.problems.append(f"{name} must be the dict of an issuer that is a str.")
                 continue
             reader = _Reader(entry, name)
@@ -252,76 +253,6 @@ class _Reader:
             self.problems.append(f"{self.name}: {error}")
             return None
 
-    def refuse_unknown(self, word: str) -> None:
-        self.problems += [
-            f"{self.name} has no {word} {key!r}; it knows {', '.join(sorted(self.read_keys))}."
-            for key in self.given
-            if key not in self.read_keys
-        ]
-
-    def value(self, key: str, default: Any) -> Any:
-        self.read_keys.add(key)
-        return self.given.get(key, default)
-
-    def refuse(self, key: str, rule: str, value: object) -> None:
-        self.problems.append(f"{self.name}[{key!r}] must be {rule}, not {_kind(value)}.")
-
-    def text_or_none(self, key: str, default: str) -> str | None:
-        return None if self.value(key, default) is None else self.text(key, default)
-
-    def text(self, key: str, default: str) -> str:
-        value = self.value(key, default)
-        if key in self.given and not _is_text(value):
-            self.refuse(key, "a str that is not empty and has no control characters", value)
-            return default
-        return str(value)
-
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        value = self.value(key, default)
-        if not isinstance(value, list | tuple) or not all(_is_text(item) for item in value):
-            self.refuse(key, "a list of str", value)
-            return default
-        return tuple(value)
-
-    def one_or_more(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        value = self.value(key, default)
-        if key not in self.given:
-            return default
-        if _is_text(value):
-            return (value,)
-        if not value:
-            self.refuse(key, "a str, or a list of at least one str", value)
-            return default
-        return self.texts(key, default)
-
-    def boolean(self, key: str, *, default: bool) -> bool:
-        value = self.value(key, default)
-        if not isinstance(value, bool):
-            self.refuse(key, "True or False", value)
-            return default
-        return value
-
-    def integer(self, key: str, default: int | None, *, least: int) -> int | None:
-        value = self.value(key, default)
-        if value is None and default is None:
-            return None
-        if type(value) is not int or value < least:
-            self.refuse(key, f"an int of at least {least}", value)
-            return default
-        return value
-
-    def duration(
-        self, key: str, default: timedelta, *, least: timedelta = timedelta(0), most: timedelta = MAX_DURATION
-    ) -> timedelta:
-        value = self.value(key, default)
-        if not isinstance(value, timedelta):
-            self.refuse(key, "a timedelta", value)
-            return default
-        if not least <= value <= most:
-            self.refuse(key, f"a timedelta of at least {least} and at most {most}", value)
-            return default
-        return value
-
     def rates(self) -> dict[str, Rate | None]:
         rates: dict[str, Any] = {
             "login": "10/min",
@@ -342,9 +273,28 @@ class _Reader:
             parsed[name] = Rate(limit=int(match[1]), seconds=_SECONDS[match[2][0]]) if match else None
             if match is None and value is not None:
                 self.problems.append(
-                    f"JWTAUTH['THROTTLE_RATES'][{name!r}] must be None or like '10/min', not {_kind(value)}."
+                    f"JWTAUTH['THROTTLE_RATES'][{name!r}] must be None or like '10/min', not {kind(value)}."
                 )
         return parsed
+
+    def claims(self) -> dict[str, tuple[str, ...]]:
+        given = self.value("CLAIMS", {})
+        if not isinstance(given, Mapping):
+            self.refuse("CLAIMS", "a dict", given)
+            return {}
+        paths = {}
+        for name, path in given.items():
+            parts = tuple(path.split(".")) if isinstance(path, str) else ()
+            if not is_text(name) or not all(part.isidentifier() and not part.startswith("_") for part in parts or "-"):
+                self.problems.append(
+                    f"JWTAUTH['CLAIMS'][{name!r}] must be the path of a user's attribute, like "
+                    f"'profile.organisation_id', not {kind(path)}."
+                )
+            elif is_registered(name):
+                self.problems.append(f"JWTAUTH['CLAIMS'] may not set {name!r}, or what may be taken for it.")
+            else:
+                paths[name] = parts
+        return paths
 
     def secret_keys(self) -> list[bytes]:
         """Return ``SECRET_KEY`` and its fallbacks; each counts once."""
@@ -383,22 +333,6 @@ class _Reader:
 
 def _derived_keys(secrets: list[bytes], purpose: str) -> KeySet:
     return KeySet(Key.from_secret(derive_secret(secret, purpose)) for secret in secrets)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != "" and value.isprintable()
-
-
-def _kind(value: object) -> str:
-    """Say what a value is without giving it away: it may be a secret in the wrong place."""
-    if (
-        value is None
-        or isinstance(value, bool | int | timedelta)
-        or (isinstance(value, float) and math.isfinite(value))
-    ):
-        return repr(value)
-    size = f" of length {len(value)}" if isinstance(value, str | bytes | list | tuple | dict) else ""
-    return f"{type(value).__name__}{size}"
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

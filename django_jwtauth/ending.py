@@ -11,10 +11,19 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from . import conf, revocation, signals
+from . import conf, revocation, signals, tokens
 from .database import database_now, storable, write
 from .errors import InvalidTokenError
-from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason, signed_out, user_key
+from .models import (
+    BlacklistedToken,
+    NotBefore,
+    RefreshToken,
+    RefreshTokenQuerySet,
+    RevokedReason,
+    signed_out,
+    subject_of,
+    user_key,
+)
 from .verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
@@ -49,7 +58,7 @@ def revoke(
     using = RefreshToken.write_alias()
     if isinstance(session, models.QuerySet):
         return revoke_rows(session.using(using), reason=reason, by=by, using=using)
-    count = revoke_rows(all_sessions(using).filter(pk=_id(session)), reason=reason, by=by, using=using)
+    count = revoke_rows(all_sessions(using).filter(pk=session_id(session)), reason=reason, by=by, using=using)
     if isinstance(session, RefreshToken):
         names = ("revoked_at", "revoked_reason", "revoked_by_id")
         for values in all_sessions(using).filter(pk=session.pk).values(*names):  # none, if it was purged meanwhile
@@ -61,16 +70,20 @@ def revoke(
 def revoke_all(
     user: AbstractBaseUser, *, reason: str = RevokedReason.LOGOUT_ALL, by: AbstractBaseUser | None = None
 ) -> int:
-    """End all sessions of a user. Arguments and result as for :func:`revoke`."""
+    """End all sessions of a user, and those in which he acts as somebody else, which do not count in the result.
+
+    Arguments and result as for :func:`revoke`.
+    """
     using = RefreshToken.write_alias()
     now = database_now(using)
     rows = all_sessions(using).filter(user_id=user_key(user))
     count = revoke_rows(rows, reason=reason, by=by, using=using, now=now)
+    end_acting([user], reason=reason, by=by, using=using)
     # Not where a subject may change: access tokens with a former one would not be covered.
     if count > MANY_SESSIONS and conf.get_config().subject_field in ("pk", get_user_model()._meta.pk.name):
         entry = NotBefore(
             user_id=user_key(user),
-            subject=RefreshToken(user=cast(Any, user)).subject,
+            subject=subject_of(user),
             created_at=now,
             reason=reason,
             revoked_by=cast(Any, by),
@@ -136,7 +149,7 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
         InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
     """
     using = RefreshToken.write_alias()
-    row = all_sessions(using).filter(pk=_id(session), user_id=user_key(user)).first()
+    row = all_sessions(using).filter(pk=session_id(session), user_id=user_key(user)).first()
     if row is None:
         raise InvalidTokenError("revoked")
     row.bind(user)
@@ -166,11 +179,11 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
         reason: Why; at most 255 characters.
 
     Raises:
-        InvalidTokenError: if the text is no good access token (an expired one is refused anyway).
+        InvalidTokenError: if the text is no good access token of ours (an expired one is refused anyway).
     """
     token = access_token
     if isinstance(token, str):
-        token = conf.get_config().verifier.verify(token)
+        token = tokens.read_access(token)
     using = RefreshToken.write_alias()
     is_known = models.Exists(BlacklistedToken.objects.filter(jti=token.jti))
     found = all_sessions(using).with_sid(token.sid).values_list("user_id", is_known).first()
@@ -204,6 +217,17 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
         now = database_now(using)
         revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
         setattr(user, _ENDED_AT, now)
+
+
+def end_acting(
+    users: Iterable[AbstractBaseUser], *, reason: str, using: str, by: AbstractBaseUser | None = None
+) -> None:
+    """End the sessions in which these users act as somebody else. Other arguments as for :func:`revoke_rows`."""
+    # One without a usable subject has never acted as anybody, and must be no obstacle here.
+    name = conf.get_config().subject_field
+    subjects = [str(value) for user in users if (value := getattr(user, name, None)) not in (None, "")]
+    if subjects:
+        revoke_rows(all_sessions(using).filter(actor__in=subjects), reason=reason, by=by, using=using)
 
 
 def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
@@ -245,7 +269,12 @@ def all_sessions(using: str) -> RefreshTokenQuerySet:
     return RefreshToken.objects.using(using)
 
 
-def _id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
+def session_id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
+    """Return the id of a session that may be given by its id.
+
+    Raises:
+        ValueError: if it is none.
+    """
     if isinstance(session, RefreshToken):
         return session.pk
     return session if isinstance(session, uuid.UUID) else uuid.UUID(session)

@@ -45,6 +45,41 @@ class RefreshConflictError(JWTAuthError):
         return type(self), ()
 
 
+class InvalidScopeError(JWTAuthError, ValueError):
+    """A scope was asked for that is none, or more than was granted (RFC 6749 section 5.2, ``invalid_scope``)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_scope", "invalid_scope", message)
+
+    def __reduce__(self) -> tuple[type["InvalidScopeError"], tuple[str]]:
+        return type(self), (self.message,)
+
+
+class InvalidTargetError(JWTAuthError, ValueError):
+    """A resource was asked for that there is not, or not for this user (RFC 8707 section 2, ``invalid_target``)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_target", "invalid_target", message)
+
+    def __reduce__(self) -> tuple[type["InvalidTargetError"], tuple[str]]:
+        return type(self), (self.message,)
+
+
+class InsufficientScopeError(JWTAuthError):
+    """A token is good, but not for this (RFC 6750 section 3.1, ``insufficient_scope``): an answer is 403, not 401.
+
+    Attributes:
+        scope: What is needed, separated by spaces.
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__("insufficient_scope", "insufficient_scope", f"The token lacks the scope {scope!r}.")
+        self.scope = scope
+
+    def __reduce__(self) -> tuple[type["InsufficientScopeError"], tuple[str]]:
+        return type(self), (self.scope,)
+
+
 class InvalidKeyError(JWTAuthError):
     """A key cannot be used: unreadable, too weak, or not fit for its algorithm. Never holds key material."""
 

@@ -28,6 +28,20 @@ def user_key(user: AbstractBaseUser) -> Any:
     return getattr(user, get_user_model()._meta.pk.attname)
 
 
+def subject_of(user: object) -> str:
+    """Return the ``sub`` of a user.
+
+    Raises:
+        ImproperlyConfigured: if ``SUBJECT_FIELD`` gives none that a token could carry.
+    """
+    name = conf.get_config().subject_field
+    value = getattr(user, name, None)
+    subject = "" if value is None else str(value)
+    if not subject or not subject.isprintable():
+        raise ImproperlyConfigured(f"JWTAUTH['SUBJECT_FIELD'] = {name!r} gives no usable subject for a user.")
+    return subject
+
+
 def new_secret() -> bytes:
     """Return the random secret of a new session."""
     return secrets.token_bytes(32)
@@ -147,6 +161,7 @@ class RefreshToken(models.Model):
     auth_time = models.DateTimeField(_("authenticated"))
     amr = models.JSONField(_("authentication methods"), default=list, blank=True)
     acr = models.CharField(_("authentication context"), max_length=255, blank=True)
+    # The subject of who acts as the user; a key would be lost with that user, and the session look like the user's own.
     actor = models.CharField(_("actor"), max_length=255, blank=True)
     transport = models.CharField(
         _("transport"), max_length=10, choices=Transport.choices, default=Transport.BODY, editable=False
@@ -182,6 +197,7 @@ class RefreshToken(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="jwtauth_user_newest"),
             models.Index(fields=["revoked_reason", "-revoked_at"], name="jwtauth_reason_newest"),
+            models.Index(fields=["actor"], name="jwtauth_actor"),
             # With the key, by which the admin tells apart what was last seen on the same day.
             models.Index(fields=["-last_seen_on", "-id"], name="jwtauth_last_seen"),
         ]
@@ -210,12 +226,7 @@ class RefreshToken(models.Model):
         Raises:
             ImproperlyConfigured: if ``SUBJECT_FIELD`` gives none that a token could carry.
         """
-        name = conf.get_config().subject_field
-        value = getattr(self.user, name, None)
-        subject = "" if value is None else str(value)
-        if not subject or not subject.isprintable():
-            raise ImproperlyConfigured(f"JWTAUTH['SUBJECT_FIELD'] = {name!r} gives no usable subject for a user.")
-        return subject
+        return subject_of(self.user)
 
     def jti(self, generation: int) -> str:
         """Return the ``jti`` of the refresh token of a generation: 256 bits that only this row's secret gives."""

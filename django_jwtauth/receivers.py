@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
 from . import ending, revocation
-from .models import RefreshToken, user_key
+from .models import RefreshToken, RevokedReason, user_key
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -57,8 +57,11 @@ def user_was_saved(
         ending.end_for_user_change(instance)
 
 
-def user_was_deleted(using: str, **kwargs: Any) -> None:
-    """The rows were revoked by ``REVOKE``; make this process see it at once."""
+def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
+    """The user's own sessions were revoked by ``REVOKE``; end those in which he acts as others, and let this process
+    see it at once."""
+    if _is_ours(instance, using):
+        ending.end_acting([instance], reason=RevokedReason.USER_DELETED, using=using)
     revocation.mark_stale_on_commit(using)
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from .client import device_name
@@ -19,12 +21,41 @@ class TokenField(serializers.CharField):
         super().__init__(trim_whitespace=False, **kwargs)
 
 
+class ScopeField(serializers.CharField):
+    """The scopes asked for, separated by spaces (RFC 6749 section 3.3)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_blank=True, default="", write_only=True, max_length=4096, **kwargs)
+
+
+class ResourceField(serializers.CharField):
+    """The audience that the access token is to be for (RFC 8707 section 2): one, or the token would be good at two."""
+
+    default_error_messages = {"several": _("Ask for one resource.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_blank=True, default="", write_only=True, max_length=255, **kwargs)
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Return what was sent; of a form that names several, all."""
+        given = dictionary.getlist(str(self.field_name)) if isinstance(dictionary, QueryDict) else ()
+        return given if len(given) > 1 else super().get_value(dictionary)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse several."""
+        if isinstance(data, list):
+            self.fail("several")
+        return super().to_internal_value(data)
+
+
 class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """Credentials: the user model's ``USERNAME_FIELD``, and ``password``."""
 
     password = serializers.CharField(
         write_only=True, trim_whitespace=False, max_length=4096, style={"input_type": "password"}
     )
+    scope = ScopeField()
+    resource = ResourceField()
 
     def get_fields(self) -> dict[str, Any]:
         """Put the user name, whatever it is called, before the password."""
@@ -40,6 +71,13 @@ class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """A refresh token."""
 
     refresh = TokenField()
+
+
+class TokenRefreshSerializer(RefreshSerializer):
+    """A refresh token, and what the access token is to be good for."""
+
+    scope = ScopeField()
+    resource = ResourceField()
 
 
 class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -77,6 +115,7 @@ class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
             "ip_address",
             "user_agent",
             "device",
+            "actor",
         )
         read_only_fields = fields
 

@@ -6,17 +6,19 @@ lock: every change is one conditional UPDATE, so of several requests at once exa
 
 import contextlib
 import logging
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, models
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from . import client, conf, jws, rotation, signals, tokens
+from . import client, conf, grants, jws, rotation, signals, tokens
 from .database import database_now, epoch, is_contention, refuse_transaction, write
 from .ending import (
     all_sessions,
@@ -27,9 +29,10 @@ from .ending import (
     revoke_everyone,
     revoke_ids,
     revoke_rows,
+    session_id,
 )
 from .errors import InvalidTokenError, RefreshConflictError
-from .models import RefreshToken, RevokedReason, user_key
+from .models import RefreshToken, RevokedReason, subject_of, user_key
 
 __all__ = [
     "TokenPair",
@@ -42,6 +45,7 @@ __all__ = [
     "revoke_all",
     "revoke_everyone",
     "start",
+    "step_up",
     "verify_refresh",
 ]
 
@@ -55,13 +59,15 @@ class TokenPair:
     access: str = field(repr=False)
     """The access token."""
     refresh: str = field(repr=False)
-    """The refresh token. Inside the grace period a second refresh gives the same one again."""
+    """The refresh token. Inside the grace period a second refresh gives the same one again. Empty if there is none."""
     session: RefreshToken
     """The session both belong to."""
     expires_in: int
     """How many seconds the access token lives."""
+    scope: str
+    """What the access token may be used for: scopes, separated by spaces."""
     refresh_expires_in: int
-    """How many seconds the refresh token lives."""
+    """How many seconds the refresh token lives; 0 if there is none."""
 
 
 @sensitive_variables("access")
@@ -72,8 +78,12 @@ def start(
     amr: Sequence[str] = (),
     acr: str = "",
     scope: str = "",
+    audience: str = "",
+    actor: AbstractBaseUser | None = None,
+    refreshable: bool | None = None,
+    allow_superuser: bool = False,
 ) -> TokenPair:
-    """Start a session for a user who has just been authenticated.
+    """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
     May run inside a transaction. Two statements, two more where ``MAX_SESSIONS_PER_USER`` is set.
 
@@ -82,18 +92,33 @@ def start(
         request: For the address, the user agent and the claims hooks.
         amr: How the user was authenticated (RFC 8176), e.g. ``["pwd", "otp"]``.
         acr: The level of that (OpenID Connect Core section 2).
-        scope: The scopes granted, separated by spaces (RFC 6749 section 3.3).
+        scope: The scopes asked for, separated by spaces (RFC 6749 section 3.3). Granted are those that ``SCOPES``
+            allows; all of them where it is not set.
+        audience: For whom the access tokens of this session are; by default the first ``AUDIENCE``.
+        actor: Who acts as the user, where that is somebody else (RFC 8693 section 1.1). Whether he may is for you to
+            check. The tokens say so (claim ``act``), and not when the user signed in.
+        refreshable: Whether there is a refresh token. By default there is, unless somebody acts as the user: that ends
+            with the access token.
+        allow_superuser: Whether ``user`` may be a superuser even so.
 
     Raises:
-        InvalidTokenError: ``user_inactive``, if the user may not sign in.
+        InvalidTokenError: ``user_inactive``, if the user, or the actor, may not sign in.
+        PermissionDenied: if somebody would act as a superuser, or as himself.
         ClaimsHookError: if a claims hook fails; nothing has been written.
-        ValueError: if ``amr``, ``acr`` or ``scope`` is no text that a token may carry.
+        InvalidScopeError: if ``scope`` is none.
+        InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
+        ValueError: if ``amr``, ``acr`` or ``audience`` is no text that a token may carry.
     """
     config = conf.get_config()
-    if isinstance(amr, str) or not all(text.isprintable() for text in (*amr, acr, scope)) or not all(amr):
-        raise ValueError("amr is a list of methods, none empty; amr, acr and scope hold no control characters.")
+    _check_methods(amr, acr)
+    if not audience.isprintable():
+        raise ValueError("An audience holds no control characters.")
     if not user.is_active:
         raise InvalidTokenError("user_inactive")
+    if actor is not None:
+        _check_actor(actor, user, allow_superuser=allow_superuser)
+    if refreshable is None:
+        refreshable = actor is None
     using = RefreshToken.write_alias()
     now = database_now(using)
     session = RefreshToken(
@@ -102,27 +127,34 @@ def start(
         rotated_at=now,
         last_seen_on=now.date(),
         auth_time=now,
-        expires_at=now + config.session_lifetime,
+        expires_at=now + (config.session_lifetime if refreshable else config.access_token_lifetime),
         amr=list(amr),
         acr=acr,
-        scope=scope,
+        scope=" ".join(grants.parse_scope(scope)),
+        audience=audience,
+        actor="" if actor is None else subject_of(actor),
         **_client(request),
     )
     session.bind(user)
-    access = tokens.mint_access(session, now=now, request=request)
+    session.scope = grants.scope(session, "", request=request)
+    granted = grants.audience(session, "", request=request)
+    access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
     session.save(using=using, force_insert=True)
-    if config.max_sessions_per_user is not None:
-        newest = all_sessions(using).live(now).filter(user_id=user_key(user)).order_by("-created_at", "-pk")
+    if session.actor:
+        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
+    elif config.max_sessions_per_user is not None:
+        own = all_sessions(using).live(now).filter(user_id=user_key(user), actor="")
+        newest = own.order_by("-created_at", "-pk")
         others = newest.exclude(pk=session.pk).values_list("pk", "created_at")[config.max_sessions_per_user - 1 :]
         # None that is newer: of two sign-ins at once, each would end the other's.
         surplus = [pk for pk, created_at in others if created_at <= now]
         revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, using=using, now=now)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
-    return _pair(session, access, now=now)
+    return _pair(session, access, now=now, refreshable=refreshable)
 
 
 @sensitive_variables("raw", "claims", "access")
-def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPair:
+def refresh(raw: str | bytes, *, request: HttpRequest | None = None, scope: str = "", audience: str = "") -> TokenPair:
     """Exchange a refresh token for the next one and a new access token.
 
     Two statements, each by itself. If the process dies between them, or the answer is lost, the same token works
@@ -131,11 +163,15 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
     Args:
         raw: The refresh token as it was sent.
         request: For the address, the user agent and the claims hooks.
+        scope: Fewer scopes than the session has, for this access token only (RFC 6749 section 6); by default all.
+        audience: For whom this access token is, if the session is not for one audience only (RFC 8707 section 2.2).
 
     Raises:
         InvalidTokenError: with the reason why it is refused. After ``reused`` the session is revoked; after any
             other nothing has changed.
         RefreshConflictError: if other refreshes of the session came between, twice. Try again.
+        InvalidScopeError: if more scope is asked for than the session has; nothing has changed.
+        InvalidTargetError: if the audience may not be had; nothing has changed.
         ClaimsHookError: if a claims hook fails; nothing has changed, and the token stays good.
         RuntimeError: if called inside a transaction, where a lost race could not be told from reuse.
     """
@@ -149,7 +185,9 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
             _end_reused(session, now=now, using=using, request=request)
             raise InvalidTokenError("reused")
         # Before the UPDATE, since hooks may fail, and after the UPDATE nothing may.
-        access = tokens.mint_access(session, now=now, request=request)
+        granted = grants.scope(session, scope, request=request)
+        target = grants.audience(session, audience, request=request)
+        access = tokens.mint_access(session, scope=granted, audience=target, now=now, request=request)
         if step is rotation.Step.ROTATE and not _rotate(session, now=now, using=using, request=request):
             continue  # somebody else was faster
         if step is rotation.Step.REPLAY:
@@ -157,6 +195,41 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None) -> TokenPai
         signals.session_refreshed.send_robust(RefreshToken, session=session, user=session.user, request=request)
         return _pair(session, access, now=now)
     raise RefreshConflictError
+
+
+def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr: str = "") -> RefreshToken:
+    """Put down that the user has just been authenticated once more, in a session that goes on (RFC 9470).
+
+    Nothing else changes ``auth_time``, ``amr`` and ``acr`` of a session. Access tokens say it from the next refresh on,
+    which may come at once. One statement, one more to read the session back.
+
+    Args:
+        session: The session, or its id (``request.auth.sid``).
+        amr: How the user was authenticated (RFC 8176), now: what was put down before counts no more.
+        acr: The level of that, likewise.
+
+    Returns:
+        The session as it is stored.
+
+    Raises:
+        InvalidTokenError: ``revoked``, if the session has ended.
+        PermissionDenied: if somebody acts as the user: then it is not the user who was authenticated.
+        ValueError: if ``amr`` or ``acr`` is no text that a token may carry.
+    """
+    _check_methods(amr, acr)
+    using = RefreshToken.write_alias()
+    pk = session_id(session)
+    now = database_now(using)
+    live = all_sessions(using).live(now).filter(pk=pk)
+    changes = {"auth_time": now, "amr": list(amr), "acr": acr}
+    count = write(lambda: live.filter(actor="").update(**changes), using=using)
+    row = live.select_related("user").first()
+    if row is None:
+        raise InvalidTokenError("revoked")
+    if not count:
+        raise PermissionDenied("Somebody else acts as the user of this session.")
+    logger.info("Session %s: authenticated once more.", pk)
+    return row
 
 
 @sensitive_variables("raw", "claims")
@@ -206,20 +279,36 @@ def locate(raw: str) -> RefreshToken | None:
     return None
 
 
+def _check_methods(amr: Sequence[str], acr: str) -> None:
+    if isinstance(amr, str) or not all(text.isprintable() for text in (*amr, acr)) or not all(amr):
+        raise ValueError("amr is a list of methods, none empty; amr and acr hold no control characters.")
+
+
+def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
+    if not actor.is_active:
+        raise InvalidTokenError("user_inactive")
+    if user_key(actor) == user_key(user):
+        raise PermissionDenied("Nobody acts as himself.")
+    if getattr(user, "is_superuser", False) and not allow_superuser:
+        raise PermissionDenied("Nobody acts as a superuser, unless allow_superuser says so.")
+
+
 def _client(request: HttpRequest | None) -> dict[str, Any]:
     address = client.client_address(request, num_proxies=conf.get_config().num_proxies)
     return {"ip_address": str(address) if address else None, "user_agent": client.user_agent(request)}
 
 
 @sensitive_variables("minted", "access")
-def _pair(session: RefreshToken, access: tokens.MintedToken, *, now: datetime) -> TokenPair:
-    minted = tokens.mint_refresh(session)
+def _pair(session: RefreshToken, access: tokens.MintedToken, *, now: datetime, refreshable: bool = True) -> TokenPair:
+    # One that nobody has ever had cannot be used.
+    minted = tokens.mint_refresh(session) if refreshable else tokens.MintedToken(raw="", expires_at=0)
     return TokenPair(
         access=access.raw,
         refresh=minted.raw,
         session=session,
         expires_in=max(access.expires_at - int(epoch(now)), 0),
         refresh_expires_in=max(minted.expires_at - int(epoch(now)), 0),
+        scope=access.scope,
     )
 
 

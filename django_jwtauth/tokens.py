@@ -16,6 +16,7 @@ from . import conf, jws
 from .database import epoch
 from .errors import ClaimsHookError
 from .models import RefreshToken
+from .verifier import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class MintedToken:
     raw: str = field(repr=False)
     expires_at: int
     """Its ``exp``, in seconds since 1970."""
+    scope: str = ""
+    """Of an access token: what it may be used for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +40,17 @@ class RefreshClaims:
 
 
 @sensitive_variables("raw")
-def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> MintedToken:
+def mint_access(
+    session: RefreshToken, *, now: datetime, request: HttpRequest | None, scope: str | None = None, audience: str = ""
+) -> MintedToken:
     """Mint a new access token (RFC 9068), with the claims of the project's hooks.
 
     Args:
         session: The session, with its user.
         now: The database's time.
         request: For the hooks.
+        scope: What was granted, separated by spaces; by default all that the session has.
+        audience: Who is to accept it; by default whom the session is for.
 
     Raises:
         ClaimsHookError: if a hook fails, or makes the token too long.
@@ -58,15 +65,19 @@ def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | 
     claims: dict[str, Any] = {
         "iss": config.issuer,
         "sub": session.subject,
-        "aud": session.audience or config.audience[0],
+        "aud": audience or session.audience or config.audience[0],
         "client_id": config.client_id,
         "iat": iat,
         "exp": max(exp, iat + 1),
         "jti": secrets.token_urlsafe(16),
         "sid": str(session.pk),
-        "auth_time": int(epoch(session.auth_time)),
     }
-    optional = {"scope": session.scope, "amr": session.amr, "acr": session.acr}
+    scope = session.scope if scope is None else scope
+    optional: dict[str, Any] = {"scope": scope, "amr": list(session.amr), "acr": session.acr}
+    if session.actor:
+        optional["act"] = {"sub": session.actor}  # RFC 8693 section 4.1; and when the user signed in, nobody knows
+    else:
+        optional["auth_time"] = int(epoch(session.auth_time))
     claims |= {name: value for name, value in optional.items() if value}
     given = hooks.run(session.user, request=request, session=session)
     for contribution in given.values():
@@ -74,7 +85,7 @@ def mint_access(session: RefreshToken, *, now: datetime, request: HttpRequest | 
     raw = jws.sign(claims, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
     if len(raw) > config.max_token_length:
         raise _too_long(given, len(raw), config.max_token_length)
-    return MintedToken(raw=raw, expires_at=claims["exp"])
+    return MintedToken(raw=raw, expires_at=claims["exp"], scope=scope)
 
 
 @sensitive_variables("raw", "claims")
@@ -119,9 +130,24 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     return RefreshClaims(sid=signed.claims["sid"], generation=signed.claims["gen"], jti=signed.claims["jti"])
 
 
-def _too_long(given: dict[str, Mapping[str, Any]], length: int, limit: int) -> Exception:
+@sensitive_variables("raw")
+def read_access(raw: str | bytes) -> AccessToken:
+    """Verify an access token of ours as far as that goes without the database, whoever it is meant for.
+
+    Raises:
+        InvalidTokenError: with the reason.
+    """
+    config = conf.get_config()
+    signed = jws.verify(raw, profile=jws.ACCESS, keys=config.signing_keys, max_length=config.max_token_length)
+    jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=config.issuer, audience=None)
+    lifetime = config.access_token_lifetime.total_seconds()
+    jws.check_times(signed.claims, leeway=config.leeway.total_seconds(), max_lifetime=lifetime)
+    return AccessToken.from_claims(signed.claims)
+
+
+def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -> Exception:
     message = f"the access token would have {length} bytes, more than MAX_TOKEN_LENGTH ({limit})."
     if not given:
         return ImproperlyConfigured(f"JWTAUTH['MAX_TOKEN_LENGTH'] is too small: {message}")
-    biggest = max(given, key=lambda path: len(repr(dict(given[path]))))
+    biggest = max(given, key=lambda path: len(repr(given[path])))
     return ClaimsHookError(biggest, message, reason="too_long")

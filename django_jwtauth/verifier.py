@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import jws
-from .errors import InvalidTokenError
+from .errors import InsufficientScopeError, InvalidTokenError
 from .keys import Key, KeySet
 from .remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
 
@@ -44,6 +44,13 @@ class AccessToken:
     """``exp``, in UTC."""
     claims: Mapping[str, Any] = field(repr=False, hash=False)
     """All claims, as they came. Yours alone: changing them changes no other request."""
+
+    @property
+    def actor(self) -> str:
+        """Who acts as the subject, as a subject himself; empty if it is the subject (``act``, RFC 8693 section 4.1)."""
+        act = self.claims.get("act")
+        subject = act.get("sub") if isinstance(act, dict) else None
+        return subject if isinstance(subject, str) else ""
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> "AccessToken":
@@ -155,23 +162,30 @@ class Verifier:
                 )
         self._cache = _VerifiedTokens(cache_size)
 
-    def verify(self, raw: str | bytes, *, now: float | None = None) -> AccessToken:
+    def verify(self, raw: str | bytes, *, scopes: Sequence[str] = (), now: float | None = None) -> AccessToken:
         """Verify an access token: form, type, signature, issuer, audience, claims, times, revocation, in this order.
 
         No network is involved, but for the first tokens: those wait until keys and revocation list are there.
 
         Args:
             raw: The token as it was sent.
+            scopes: Those that it must have, all of them.
             now: Seconds since the epoch; by default the time it is.
 
         Raises:
             InvalidTokenError: with the ``reason`` why it is refused.
+            InsufficientScopeError: if it is good, and lacks a scope.
         """
+        if isinstance(scopes, str):
+            raise TypeError("scopes is a list of scopes, not a str.")
         claims = self._verified_claims(raw)
         jws.check_times(claims, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
         if self.revocations is not None:
             self.revocations.check(claims, now=now)
-        return AccessToken.from_claims(claims)
+        token = AccessToken.from_claims(claims)
+        if not token.scopes.issuperset(scopes):
+            raise InsufficientScopeError(" ".join(scopes))
+        return token
 
     def _verified_claims(self, raw: str | bytes) -> dict[str, Any]:
         """Return all that does not change with time: signature and claims, from the cache where they are known."""

@@ -28,10 +28,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from . import conf, serializers, sessions
+from . import conf, grants, serializers, sessions, tokens
 from .authentication import JWTAuthentication, error_body
 from .database import database_now, epoch, never_atomic
-from .errors import InvalidTokenError, JWTAuthError, RefreshConflictError
+from .errors import InvalidScopeError, InvalidTargetError, InvalidTokenError, JWTAuthError, RefreshConflictError
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason
 from .sessions import TokenPair
 from .throttling import CountingThrottle, LoginThrottle, RefreshThrottle
@@ -89,6 +89,9 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
             return self._error(exc, status.HTTP_401_UNAUTHORIZED, "WWW-Authenticate", self._challenge())
         if isinstance(exc, RefreshConflictError):
             return self._error(exc, status.HTTP_503_SERVICE_UNAVAILABLE, "Retry-After", "1")
+        if isinstance(exc, InvalidScopeError | InvalidTargetError):
+            body = {"error": exc.code, **error_body(exc)}  # RFC 6749 section 5.2
+            return self._answer(Response(body, status=status.HTTP_400_BAD_REQUEST))
         if isinstance(exc, NotAuthenticated):
             exc.detail = error_body(JWTAuthError("not_authenticated", "not_authenticated"))
         return super().handle_exception(exc)
@@ -115,23 +118,41 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
         return f'Bearer realm="{self.www_authenticate_realm}"'
 
     def _error(self, error: JWTAuthError, code: int, header: str, value: str) -> Response:
-        response = Response(error_body(error), status=code, headers={header: value})
+        return self._answer(Response(error_body(error), status=code, headers={header: value}))
+
+    def _answer(self, response: Response) -> Response:
         response.exception = True
         return response
 
 
 class TokenPairView(JWTAuthView):
-    """What sign-in and refresh share: the answer."""
+    """What sign-in and refresh share: what may be asked for, and the answer."""
+
+    _has_asked = False
 
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the answer (RFC 6749 section 5.1, with the member names of Simple JWT)."""
-        return {
+        data = {
             "access": pair.access,
             "refresh": pair.refresh,
             "token_type": "Bearer",
             "expires_in": pair.expires_in,
             "refresh_expires_in": pair.refresh_expires_in,
         }
+        return {**data, "scope": pair.scope} if pair.scope or self._has_asked else data
+
+    @method_decorator(sensitive_variables("data"))
+    def read_asked(self, request: Request) -> tuple[dict[str, Any], str, str]:
+        """Return the validated body, and apart from it the scope and the audience that it asks for.
+
+        Raises:
+            InvalidScopeError: if the scope is none.
+        """
+        data = self.read(request)
+        scope, resource = data.pop("scope", ""), data.pop("resource", "")
+        grants.parse_scope(scope)
+        self._has_asked = bool(scope)  # who has asked must be told what came of it
+        return data, scope, resource
 
 
 class MayIntrospect(BasePermission):
@@ -159,10 +180,11 @@ class TokenView(TokenPairView):
         """Authenticate, start a session, and send Django's ``user_logged_in``."""
         failed = False
         try:
-            user = self.authenticate_user(request, self.read(request))
+            credentials, scope, resource = self.read_asked(request)
+            user = self.authenticate_user(request, credentials)
             if user is None:
                 raise InvalidTokenError("credentials", code="no_active_account")
-            pair = sessions.start(user, request=request._request, amr=["pwd"])
+            pair = self.start(request, user, **grants.for_clients(scope, resource))
             user_logged_in.send(sender=type(user), request=request._request, user=user)
             return Response(self.get_success_data(pair))
         except (InvalidTokenError, AuthenticationFailed):
@@ -177,6 +199,10 @@ class TokenView(TokenPairView):
                     if isinstance(throttle, CountingThrottle):
                         throttle.release()
 
+    def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
+        """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
+        return sessions.start(user, request=request._request, amr=["pwd"], scope=scope, audience=audience)
+
     @method_decorator(sensitive_variables("credentials"))
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user of the credentials, by the project's authentication backends, or ``None``."""
@@ -187,13 +213,14 @@ class TokenView(TokenPairView):
 class TokenRefreshView(TokenPairView):
     """Exchange a refresh token."""
 
-    serializer_class = serializers.RefreshSerializer
+    serializer_class = serializers.TokenRefreshSerializer
     throttle_classes = (RefreshThrottle,)
 
-    @method_decorator(sensitive_variables("pair"))
+    @method_decorator(sensitive_variables("data", "pair"))
     def post(self, request: Request) -> Response:
         """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
-        pair = sessions.refresh(self.read(request)["refresh"], request=request._request)
+        data, scope, resource = self.read_asked(request)
+        pair = sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=resource)
         return Response(self.get_success_data(pair))
 
 
@@ -315,7 +342,8 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
             # known only to who says that it is one.
             if data.get("token_type_hint") == "refresh_token":
                 return Response(self.describe_refresh(sessions.verify_refresh(raw)))
-            return Response(self.describe_access(*JWTAuthentication().authenticate_token(raw)))
+            # Whoever it is for: the services it is for ask here.
+            return Response(self.describe_access(*JWTAuthentication().authenticate_session(tokens.read_access(raw))))
         except InvalidTokenError:
             return Response({"active": False})
 

@@ -247,11 +247,11 @@ HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|
 def test_whatever_comes_from_outside_is_escaped(client, hostile):
     evil = get_user_model().objects.create_user(hostile, f"{hostile}@example.com")
     request = RequestFactory().get("/", HTTP_USER_AGENT=hostile)
-    kwargs = {"amr": [hostile], "acr": hostile, "scope": hostile}
+    kwargs = {"amr": [hostile], "acr": hostile}
     pair, other = (sessions.start(evil, request=request, **kwargs) for _ in range(2))
     sessions.blacklist(pair.access, reason=hostile)
     entry = BlacklistedToken.objects.get()
-    RefreshToken.objects.update(actor=hostile, replays=7, generation=1)
+    RefreshToken.objects.update(actor=hostile, scope=hostile, audience=hostile, replays=7, generation=1)
     client.post(page(pair.session, "revoke"), {"reason": hostile})
     sessions.revoke_everyone(reason=hostile, by=evil)
     user_page = reverse("admin:auth_user_change", args=[evil.pk])

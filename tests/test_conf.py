@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 
+import jwt
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
@@ -143,6 +144,20 @@ def accepted_issuers(user, rf):
     return sorted(conf.get_config().verifiers)
 
 
+def sign_in_for(**asked):
+    response = APIClient().post("/auth/token/", {"username": "ada", "password": "correct horse", **asked})
+    return response.status_code, response.json()
+
+
+def granted_of_two_scopes(user, rf):
+    return sign_in_for(scope="orders:read orders:write")[1]["scope"]
+
+
+def audience_of_another_service(user, rf):
+    status, body = sign_in_for(resource="https://stock.example.com")
+    return status if status != 200 else jwt.decode(body["access"], options={"verify_signature": False})["aud"]
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -155,6 +170,9 @@ EFFECTS = {
     "SIGNING_KEYS": (signing_algorithm, "HS256", [{"alg": "HS512", "secret": SECRET}], "HS512"),
     "SUBJECT_FIELD": (claims("sub"), None, "username", "ada"),
     "CLAIMS_HOOKS": (claims("tenant"), None, ["tests.test_conf.add_tenant"], "acme"),
+    "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
+    "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
+    "AUDIENCES": (audience_of_another_service, 400, ["https://stock.example.com"], "https://stock.example.com"),
     "MAX_SESSIONS_PER_USER": (sessions_after_two_sign_ins, 2, 1, 1),
     "TOKEN_CACHE_SIZE": (remembered_tokens, 1, 0, 0),
     "MAX_TOKEN_LENGTH": (a_token_of_600_bytes, "minted", 600, True),

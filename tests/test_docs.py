@@ -19,7 +19,7 @@ from django_jwtauth import (
     admin_users,
     authentication,
     checks,
-    claims,
+    claim_rules,
     conf,
     ending,
     errors,
@@ -205,7 +205,7 @@ def test_the_admin_page_gives_the_true_numbers():
 
 def test_the_claims_page_lists_the_reserved_names():
     listed = section(page("docs/claims.md"), "## Reserved names").partition(":\n")[2].partition("\n\n`scope`")[0]
-    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(claims.RESERVED)
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(claim_rules.RESERVED)
 
 
 def test_the_api_page_lists_the_signals():

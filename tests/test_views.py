@@ -487,7 +487,7 @@ def test_the_session_list_has_exactly_these_fields(client, user):
     mine = body["results"][1]
     session = RefreshToken.objects.exclude(pk=other.session.pk).get()
     assert list(mine) == [
-        "id", "current", "created_at", "last_used_at", "expires_at", "ip_address", "user_agent", "device",
+        "id", "current", "created_at", "last_used_at", "expires_at", "ip_address", "user_agent", "device", "actor",
     ]  # fmt: skip
     assert (mine["id"], mine["ip_address"], mine["user_agent"]) == (str(session.pk), "127.0.0.1", agent)
     assert mine["device"] == "Firefox on Linux"

@@ -10,4 +10,5 @@ class OrderSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Order
-        fields = ("id", "item", "quantity", "created_at")
+        fields = ("id", "item", "quantity", "created_at", "cancelled_at")
+        read_only_fields = ("cancelled_at",)

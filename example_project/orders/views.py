@@ -1,18 +1,22 @@
 """The API: one view for each of the two ways to authenticate."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.views.generic import TemplateView
-from rest_framework.generics import ListCreateAPIView
+from rest_framework.generics import GenericAPIView, ListCreateAPIView
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from django_jwtauth.authentication import StatelessJWTAuthentication
+from django_jwtauth.permissions import RecentLogin
 from example_project.orders.models import Order
 from example_project.orders.serializers import OrderSerializer
 
@@ -43,6 +47,23 @@ class OrderListView(ListCreateAPIView):
     def perform_create(self, serializer: BaseSerializer) -> None:
         """Make the order the user's own."""
         serializer.save(owner=self.request.user)
+
+
+class CancelOrderView(GenericAPIView):
+    """Cancel an order, which takes a sign-in of the last minutes.
+
+    Who signed in longer ago gets a 401 that says so (RFC 9470); /api/confirm-password/ and a refresh satisfy it.
+    """
+
+    permission_classes = [IsAuthenticated, RecentLogin(max_age=timedelta(minutes=5))]
+    serializer_class = OrderSerializer
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Cancel it; a second time changes nothing."""
+        order = get_object_or_404(Order, pk=pk, owner=request.user)
+        Order.objects.filter(pk=order.pk, cancelled_at__isnull=True).update(cancelled_at=timezone.now())
+        order.refresh_from_db()
+        return Response(self.get_serializer(order).data)
 
 
 class WhoAmIView(APIView):

@@ -1,0 +1,65 @@
+"""What a claim of a project's own may be: not a registered one, and JSON that every language reads the same."""
+
+import math
+import unicodedata
+
+# RFC 9068 section 2.2, RFC 7519 section 4.1, and what we or later RFCs (7800, 8693) give a meaning to.
+RESERVED = frozenset(
+    [
+        *("iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"),
+        *("auth_time", "scope", "amr", "acr", "act", "cnf", "status"),
+    ]
+)
+MAX_DEPTH = 32
+"""How deep claims may be nested: far less than what a JSON parser bears."""
+MAX_INTEGER = 2**53 - 1
+"""Where all numbers are doubles, as in JavaScript, larger ones would quietly be rounded (RFC 7493 section 2.2)."""
+
+
+def _plain(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(char for char in folded if char.isalnum())
+
+
+_RESERVED_PLAIN = frozenset(map(_plain, RESERVED))
+
+
+def is_registered(name: str) -> bool:
+    """Tell whether a name is that of a registered claim, or may be taken for it.
+
+    Some JSON parsers match names whatever their case (Go's), and frameworks turn ``client_id`` into ``clientId``: for
+    those a claim ``Sub`` would be another ``sub``. So case, width, accents of compatibility, and all that is no letter
+    or digit do not count.
+    """
+    return _plain(name) in _RESERVED_PLAIN
+
+
+def json_problem(value: object, depth: int = 0) -> str:
+    """Say what in a value would not come out of JSON, in any language, as it went in; empty if all of it does."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, int):
+        return (
+            "" if abs(value) <= MAX_INTEGER else "it holds an integer that other languages would round; make it a str"
+        )
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "it holds NaN or Infinity"
+    if isinstance(value, str):
+        return "" if value.isascii() or _is_unicode(value) else "it holds a lone surrogate"
+    if depth > MAX_DEPTH:
+        return f"it is nested deeper than {MAX_DEPTH}"
+    if isinstance(value, list | tuple):
+        return next(filter(None, (json_problem(item, depth + 1) for item in value)), "")
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            return "it holds a mapping with keys that are not str"
+        return next(filter(None, (json_problem(item, depth + 1) for item in [*value, *value.values()])), "")
+    return f"it holds a value of type {type(value).__name__}"
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""The password once more, for what is not to be done in a session that was left open."""
+
+from collections.abc import Iterator
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_jwtauth import sessions
+from django_jwtauth.throttling import CountingThrottle
+from django_jwtauth.views import AuthenticatedView
+
+
+class PasswordThrottle(CountingThrottle):
+    """Counts each attempt of a user, good or bad: an open session must not serve to find out the password."""
+
+    def identities(self, request: Request) -> Iterator[tuple[str, str]]:
+        """Count by user."""
+        if request.method == "POST":
+            yield "login", f"confirm-password {request.user.pk}"
+            yield "login_username", f"confirm-password {request.user.pk}"
+
+
+class PasswordSerializer(serializers.Serializer):
+    """A password."""
+
+    password = serializers.CharField(write_only=True, trim_whitespace=False, max_length=4096)
+
+
+class ConfirmPasswordView(AuthenticatedView):
+    """Put down that the user has just entered the password: RecentLogin is content then.
+
+    The access token in use does not know of it; the one of the next refresh does.
+    """
+
+    serializer_class = PasswordSerializer
+    throttle_classes = [PasswordThrottle]
+
+    def post(self, request: Request) -> Response:
+        """Check the password."""
+        if not request.user.check_password(self.read(request)["password"]):
+            raise serializers.ValidationError({"password": ["This is not your password."]})
+        sessions.step_up(self.sid, amr=["pwd"])
+        return Response({})
