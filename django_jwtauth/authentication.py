@@ -4,24 +4,32 @@ REST framework imports this module while it imports its own views, at times befo
 here imports models.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from . import conf, revocation
+from .cookies import read_cookie
 from .errors import InvalidTokenError, JWTAuthError
 from .verifier import AccessToken, verify_any
+
+logger = logging.getLogger("django_jwtauth.security")
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1; those that Django's check lets pass
 
 _MESSAGES = {
     "credentials": _("No active account found with the given credentials"),
@@ -157,7 +165,7 @@ class BearerAuthentication(BaseAuthentication):
         except InvalidTokenError as error:
             raise AuthenticationFailed(error_body(error)) from None
 
-    def get_raw_token(self, request: Request) -> bytes | None:
+    def get_raw_token(self, request: Request) -> bytes | str | None:
         """Return the token in the header as it was sent, or ``None`` if the header is missing or of another scheme.
 
         Raises:
@@ -223,6 +231,33 @@ class JWTAuthentication(BearerAuthentication):
         return session.user, token
 
 
+class CookieMixin(BearerAuthentication):
+    """Reads the access cookie of the browser endpoints where there is no header, and enforces Django's CSRF check.
+
+    A header wins: it is never sent by itself, so it needs no such check.
+    """
+
+    @method_decorator(sensitive_variables())
+    def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+        """Authenticate by the header, else by the cookie.
+
+        Raises:
+            AuthenticationFailed: if the token is refused, or there are several cookies of that name.
+            PermissionDenied: if the cookie is good, and the CSRF check of an unsafe method fails.
+        """
+        result = super().authenticate(request)
+        if result is not None and _header_parts(request) is None and request.method not in SAFE_METHODS:
+            enforce_csrf(request._request)
+        return result
+
+    @method_decorator(sensitive_variables())
+    def get_raw_token(self, request: Request) -> bytes | str | None:
+        """Return the token in the header, else that in the cookie."""
+        if _header_parts(request) is not None:
+            return super().get_raw_token(request)
+        return read_cookie(request._request, conf.get_config().cookies.access_name) or None
+
+
 class StatelessJWTAuthentication(BearerAuthentication):
     """Authenticates by an access token alone, ours or one of ``TRUSTED_ISSUERS``.
 
@@ -239,6 +274,55 @@ class StatelessJWTAuthentication(BearerAuthentication):
         if token.issuer == config.issuer and config.local is not None:
             revocation.check(token)
         return StatelessUser(issuer=token.issuer, pk=token.subject, token=token), token
+
+
+class JWTCookieAuthentication(CookieMixin, JWTAuthentication):
+    """:class:`JWTAuthentication` by header, or by the access cookie of the browser endpoints."""
+
+
+class StatelessJWTCookieAuthentication(CookieMixin, StatelessJWTAuthentication):
+    """:class:`StatelessJWTAuthentication` by header, or by the access cookie of the browser endpoints."""
+
+
+class _CSRFCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason  # in place of a page
+
+    def allows_origin(self, request: HttpRequest) -> bool:
+        return "HTTP_ORIGIN" not in request.META or bool(self._origin_verified(request))  # type: ignore[attr-defined]
+
+
+def enforce_csrf(request: HttpRequest) -> None:
+    """Do Django's CSRF check, which REST framework's views are exempt from.
+
+    Raises:
+        PermissionDenied: if it fails.
+    """
+    check = _CSRFCheck(_no_answer)
+    check.process_request(request)
+    reason: Any = check.process_view(request, _no_answer, (), {})
+    if reason:
+        refuse_csrf(str(reason))
+
+
+def is_trusted_origin(request: HttpRequest) -> bool:
+    """Tell whether a request comes from this host or one of ``CSRF_TRUSTED_ORIGINS``, as far as its browser says."""
+    return _CSRFCheck(_no_answer).allows_origin(request)
+
+
+def refuse_csrf(why: str) -> NoReturn:
+    """Answer 403.
+
+    Raises:
+        PermissionDenied: always.
+    """
+    logger.warning("CSRF check failed: %s", why)
+    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
+    raise PermissionDenied(detail)
+
+
+def _no_answer(request: HttpRequest) -> Any:
+    """Stand in for the view, which is not called here."""
 
 
 def _refuse_unusable_settings() -> None:

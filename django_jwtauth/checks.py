@@ -221,6 +221,22 @@ def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
+def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W008: cookies of the browser endpoints travel over http; W009: they are handed to all hosts of a domain."""
+    if _problems():
+        return []
+    cookies = conf.get_config().cookies
+    messages: list[checks.CheckMessage] = []
+    if not cookies.secure:
+        message = "JWTAUTH['COOKIES']['secure'] is off: tokens in cookies are sent over http, for all to read."
+        messages.append(checks.Warning(message, hint="Switch it off for development only.", id="jwtauth.W008"))
+    if cookies.domain:
+        message = f"JWTAUTH['COOKIES']['domain']: every host of {cookies.domain} gets the tokens, and can set others."
+        hint = "Leave it out; pages of other hosts call this one, and its cookies come along."
+        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
+    return messages
+
+
 def _problems() -> list[str]:
     try:
         conf.get_config()
@@ -250,4 +266,5 @@ DEPLOY_CHECKS: Iterable[Any] = (
     check_fail_open,
     check_authentication_classes,
     check_trusted_issuers,
+    check_cookies,
 )

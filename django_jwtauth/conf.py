@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from .claim_rules import is_registered
+from .cookies import Cookies, read_cookies_setting
 from .errors import InvalidKeyError
 from .keys import Key, KeySet, derive_secret
 from .remote import ASYMMETRIC_ALGORITHMS
@@ -75,6 +76,7 @@ class Config:
     claims_hooks: tuple[str, ...]
     scopes: Source
     audiences: Source
+    cookies: Cookies
     max_sessions_per_user: int | None
     max_token_length: int
     revocation_poll_interval: timedelta
@@ -163,6 +165,7 @@ class _Reader(Reader):
             "claims_hooks": self.texts("CLAIMS_HOOKS", ()),
             "scopes": self.texts_or_callable("SCOPES", lambda name: SCOPE.fullmatch(name) is not None),
             "audiences": self.texts_or_callable("AUDIENCES"),
+            "cookies": read_cookies_setting(self.value("COOKIES", {}), self.problems),
             "max_sessions_per_user": self.integer("MAX_SESSIONS_PER_USER", None, least=1),
             "max_token_length": self.integer("MAX_TOKEN_LENGTH", 4096, least=512),
             "revocation_poll_interval": poll_interval,

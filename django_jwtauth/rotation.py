@@ -35,13 +35,23 @@ def find(claims: RefreshClaims, *, using: str) -> RefreshToken:
     return session
 
 
-def read(claims: RefreshClaims, *, using: str) -> tuple[RefreshToken, datetime]:
+def read(
+    claims: RefreshClaims, *, using: str, transport: str = RefreshToken.Transport.BODY
+) -> tuple[RefreshToken, datetime]:
     """Read a session that lives, and the database's time.
 
+    Args:
+        claims: What its refresh token says.
+        using: The database.
+        transport: How the token was sent.
+
     Raises:
-        InvalidTokenError: with the reason why tokens of the session are refused.
+        InvalidTokenError: with the reason why tokens of the session are refused; ``invalid`` if it was sent in another
+            way than the session is for. A script that got hold of a cookie's token could not use it.
     """
     session = find(claims, using=using)
+    if session.transport != transport:
+        raise InvalidTokenError("invalid")
     now = session.database_now
     if reason := session.refusal(now, ends_at=session.idle_at):
         raise InvalidTokenError(reason)
@@ -58,9 +68,12 @@ def judge(session: RefreshToken, generation: int, now: datetime) -> Step:
     if generation > session.generation:
         raise InvalidTokenError("ahead")
     window = conf.get_config().refresh_grace_period
-    inside = max(now - session.rotated_at, timedelta(0)) < window
+    age = max(now - session.rotated_at, timedelta(0))
     if generation == session.generation:
-        return Step.REPEAT if inside else Step.ROTATE  # nothing rotates twice in a window; sign-in counts as first
-    if generation == session.generation - 1 and inside:
+        # Nothing rotates twice in a window; sign-in counts as first. A browser's cookie waits for another window: an
+        # answer to a replay that is under way when the first ends must not overwrite a later generation's cookie.
+        calm = 2 * window if session.transport == RefreshToken.Transport.BROWSER else window
+        return Step.REPEAT if age < calm else Step.ROTATE
+    if generation == session.generation - 1 and age < window:
         return Step.REPLAY
     return Step.REUSE

@@ -73,11 +73,15 @@ class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]
     refresh = TokenField()
 
 
-class TokenRefreshSerializer(RefreshSerializer):
-    """A refresh token, and what the access token is to be good for."""
+class AskedSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """What the access token is to be good for."""
 
     scope = ScopeField()
     resource = ResourceField()
+
+
+class TokenRefreshSerializer(RefreshSerializer, AskedSerializer):
+    """A refresh token, and what the access token is to be good for."""
 
 
 class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -82,6 +82,7 @@ def start(
     actor: AbstractBaseUser | None = None,
     refreshable: bool | None = None,
     allow_superuser: bool = False,
+    transport: str = RefreshToken.Transport.BODY,
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
@@ -100,6 +101,7 @@ def start(
         refreshable: Whether there is a refresh token. By default there is, unless somebody acts as the user: that ends
             with the access token.
         allow_superuser: Whether ``user`` may be a superuser even so.
+        transport: How the client keeps its refresh token; it is refused if it comes in another way.
 
     Raises:
         InvalidTokenError: ``user_inactive``, if the user, or the actor, may not sign in.
@@ -133,6 +135,7 @@ def start(
         scope=" ".join(grants.parse_scope(scope)),
         audience=audience,
         actor="" if actor is None else subject_of(actor),
+        transport=transport,
         **_client(request),
     )
     session.bind(user)
@@ -154,7 +157,14 @@ def start(
 
 
 @sensitive_variables("raw", "claims", "access")
-def refresh(raw: str | bytes, *, request: HttpRequest | None = None, scope: str = "", audience: str = "") -> TokenPair:
+def refresh(
+    raw: str | bytes,
+    *,
+    request: HttpRequest | None = None,
+    scope: str = "",
+    audience: str = "",
+    transport: str = RefreshToken.Transport.BODY,
+) -> TokenPair:
     """Exchange a refresh token for the next one and a new access token.
 
     Two statements, each by itself. If the process dies between them, or the answer is lost, the same token works
@@ -165,6 +175,7 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None, scope: str 
         request: For the address, the user agent and the claims hooks.
         scope: Fewer scopes than the session has, for this access token only (RFC 6749 section 6); by default all.
         audience: For whom this access token is, if the session is not for one audience only (RFC 8707 section 2.2).
+        transport: How the token was sent.
 
     Raises:
         InvalidTokenError: with the reason why it is refused. After ``reused`` the session is revoked; after any
@@ -179,7 +190,7 @@ def refresh(raw: str | bytes, *, request: HttpRequest | None = None, scope: str 
     refuse_transaction(using, "sessions.refresh()")
     claims = tokens.read_refresh(raw)
     for _ in range(2):
-        session, now = rotation.read(claims, using=using)
+        session, now = rotation.read(claims, using=using, transport=transport)
         step = rotation.judge(session, claims.generation, now)
         if step is rotation.Step.REUSE:
             _end_reused(session, now=now, using=using, request=request)

@@ -11,6 +11,7 @@ import math
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -124,10 +125,13 @@ class LoginThrottle(CountingThrottle):
 class RefreshThrottle(CountingThrottle):
     """Refreshes per session. Tokens that are not ours cost nothing and are not counted."""
 
+    def raw_token(self, request: Request) -> Any:
+        """Return what was sent as a refresh token."""
+        return request.data.get("refresh") if isinstance(request.data, Mapping) else None
+
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
         """Give the session of a refresh token whose signature is good."""
-        data = request.data
-        raw = data.get("refresh") if isinstance(data, Mapping) else None
+        raw = self.raw_token(request)
         if isinstance(raw, str):
             try:
                 yield "refresh", tokens.read_refresh(raw).sid

@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from . import claims as hooks
 from . import conf, jws
+from .cookies import MAX_SIZE
 from .database import epoch
 from .errors import ClaimsHookError
 from .models import RefreshToken
@@ -83,8 +84,11 @@ def mint_access(
     for contribution in given.values():
         claims |= contribution
     raw = jws.sign(claims, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
-    if len(raw) > config.max_token_length:
-        raise _too_long(given, len(raw), config.max_token_length)
+    limit = config.max_token_length
+    if session.transport == RefreshToken.Transport.BROWSER:
+        limit = min(limit, MAX_SIZE - len(config.cookies.access_name))
+    if len(raw) > limit:
+        raise _too_long(given, len(raw), limit)
     return MintedToken(raw=raw, expires_at=claims["exp"], scope=scope)
 
 
@@ -146,7 +150,7 @@ def read_access(raw: str | bytes) -> AccessToken:
 
 
 def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -> Exception:
-    message = f"the access token would have {length} bytes, more than MAX_TOKEN_LENGTH ({limit})."
+    message = f"the access token would have {length} bytes, more than MAX_TOKEN_LENGTH ({limit}) or a cookie allows."
     if not given:
         return ImproperlyConfigured(f"JWTAUTH['MAX_TOKEN_LENGTH'] is too small: {message}")
     biggest = max(given, key=lambda path: len(repr(given[path])))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views
+from . import browser_views, views
 
 app_name = "jwtauth"
 
@@ -17,4 +17,8 @@ urlpatterns = [
     path("logout/all/", views.LogoutAllView.as_view(), name="logout-all"),
     path("sessions/", views.SessionListView.as_view(), name="session-list"),
     path("sessions/<uuid:pk>/", views.SessionDetailView.as_view(), name="session-detail"),
+    path("browser/csrf/", browser_views.BrowserCSRFView.as_view(), name="browser-csrf"),
+    path("browser/login/", browser_views.BrowserLoginView.as_view(), name="browser-login"),
+    path("browser/refresh/", browser_views.BrowserRefreshView.as_view(), name="browser-refresh"),
+    path("browser/logout/", browser_views.BrowserLogoutView.as_view(), name="browser-logout"),
 ]

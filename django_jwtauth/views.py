@@ -29,7 +29,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from . import conf, grants, serializers, sessions, tokens
-from .authentication import JWTAuthentication, error_body
+from .authentication import JWTAuthentication, JWTCookieAuthentication, error_body
 from .database import database_now, epoch, never_atomic
 from .errors import InvalidScopeError, InvalidTargetError, InvalidTokenError, JWTAuthError, RefreshConflictError
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason
@@ -141,6 +141,10 @@ class TokenPairView(JWTAuthView):
         }
         return {**data, "scope": pair.scope} if pair.scope or self._has_asked else data
 
+    def respond(self, request: Request, pair: TokenPair) -> Response:
+        """Answer."""
+        return Response(self.get_success_data(pair))
+
     @method_decorator(sensitive_variables("data"))
     def read_asked(self, request: Request) -> tuple[dict[str, Any], str, str]:
         """Return the validated body, and apart from it the scope and the audience that it asks for.
@@ -186,7 +190,7 @@ class TokenView(TokenPairView):
                 raise InvalidTokenError("credentials", code="no_active_account")
             pair = self.start(request, user, **grants.for_clients(scope, resource))
             user_logged_in.send(sender=type(user), request=request._request, user=user)
-            return Response(self.get_success_data(pair))
+            return self.respond(request, pair)
         except (InvalidTokenError, AuthenticationFailed):
             failed = True  # a subclass may refuse for a reason of its own
             raise
@@ -213,15 +217,19 @@ class TokenView(TokenPairView):
 class TokenRefreshView(TokenPairView):
     """Exchange a refresh token."""
 
-    serializer_class = serializers.TokenRefreshSerializer
+    serializer_class: Any = serializers.TokenRefreshSerializer
     throttle_classes = (RefreshThrottle,)
 
     @method_decorator(sensitive_variables("data", "pair"))
     def post(self, request: Request) -> Response:
-        """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
+        """Rotate."""
         data, scope, resource = self.read_asked(request)
-        pair = sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=resource)
-        return Response(self.get_success_data(pair))
+        return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
+
+    @method_decorator(sensitive_variables())
+    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
+        """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
+        return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
 
 
 class TokenVerifyView(JWTAuthView):
@@ -251,7 +259,7 @@ class TokenBlacklistView(JWTAuthView):
         """Revoke; a second time changes nothing."""
         session = sessions.find(self.read(request)["refresh"])
         if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
-            _send_logged_out(request, session.user)
+            send_logged_out(request, session.user)
         return Response({})
 
 
@@ -283,7 +291,7 @@ class TokenRevokeView(OAuthTokenView):
                     sessions.blacklist(raw, reason=RevokedReason.LOGOUT)
         else:
             if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
-                _send_logged_out(request, session.user)
+                send_logged_out(request, session.user)
         return Response({})
 
 
@@ -291,7 +299,7 @@ class AuthenticatedView(JWTAuthView):
     """What the endpoints share that are called with an access token."""
 
     serializer_class: Any = serializers.EmptySerializer
-    authentication_classes = (JWTAuthentication,)
+    authentication_classes = (JWTCookieAuthentication,)
     permission_classes: Any = (IsAuthenticated,)
 
     def own_sessions(self) -> RefreshTokenQuerySet:
@@ -312,7 +320,7 @@ class LogoutView(AuthenticatedView):
     def post(self, request: Request) -> Response:
         """Revoke it."""
         sessions.revoke(self.sid, reason=RevokedReason.LOGOUT)
-        _send_logged_out(request, request.user)
+        send_logged_out(request, request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -322,7 +330,7 @@ class LogoutAllView(AuthenticatedView):
     def post(self, request: Request) -> Response:
         """Revoke them, and say how many."""
         count = sessions.revoke_all(cast(AbstractBaseUser, request.user), reason=RevokedReason.LOGOUT_ALL)
-        _send_logged_out(request, request.user)
+        send_logged_out(request, request.user)
         return Response({"revoked": count})
 
 
@@ -415,5 +423,6 @@ def _is_incomplete(error: ValidationError) -> bool:
     )
 
 
-def _send_logged_out(request: Request, user: Any) -> None:
+def send_logged_out(request: Request, user: Any) -> None:
+    """Send Django's ``user_logged_out``."""
     user_logged_out.send(sender=type(user), request=request._request, user=user)

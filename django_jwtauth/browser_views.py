@@ -1,0 +1,162 @@
+"""The endpoints for browsers: tokens in cookies that no script can read, and never in a body.
+
+Every request that changes anything must pass Django's CSRF check, sign-in included: another page could otherwise
+sign a visitor in as its author (login CSRF).
+"""
+
+import contextlib
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.middleware.csrf import get_token, rotate_token
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.debug import sensitive_variables
+from rest_framework import status
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from . import conf, serializers, sessions, tokens
+from .authentication import enforce_csrf, is_trusted_origin, refuse_csrf
+from .cookies import read_cookie
+from .errors import InvalidTokenError
+from .models import RefreshToken, RevokedReason
+from .sessions import TokenPair
+from .throttling import RefreshThrottle
+from .views import JWTAuthView, TokenRefreshView, TokenView, send_logged_out
+
+BROWSER = RefreshToken.Transport.BROWSER
+
+
+class BrowserView(JWTAuthView):
+    """What these endpoints share."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Enforce the CSRF check, before anything is counted or done."""
+        if request.method not in SAFE_METHODS:
+            enforce_csrf(request._request)
+        super().initial(request, *args, **kwargs)
+
+    @method_decorator(sensitive_variables())
+    def refresh_cookie(self, request: Request) -> str | None:
+        """Return the refresh token that the browser has sent, if any.
+
+        Raises:
+            InvalidTokenError: ``invalid``, if it has sent several.
+        """
+        return read_cookie(request._request, conf.get_config().cookies.refresh_name)
+
+
+class CookiePairView(BrowserView):
+    """What sign-in and refresh share: the answer."""
+
+    def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
+        """Return the body of the answer. It holds no token."""
+        data: dict[str, Any] = super().get_success_data(pair)  # type: ignore[misc]
+        return {name: value for name, value in data.items() if name not in ("access", "refresh", "token_type")}
+
+    def respond(self, request: Request, pair: TokenPair) -> Response:
+        """Answer, with the tokens in cookies that live as long as they."""
+        response: Response = super().respond(request, pair)  # type: ignore[misc]
+        cookies = conf.get_config().cookies
+        cookies.set_access(response, pair.access, max_age=pair.expires_in)
+        cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
+        return response
+
+
+class BrowserCSRFView(BrowserView):
+    """Hand out the CSRF token, to pages that may send requests here but cannot read this host's cookies."""
+
+    serializer_class: Any = serializers.EmptySerializer
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view function, with the CSRF cookie in its answer whatever middleware there is."""
+        return ensure_csrf_cookie(super().as_view(**initkwargs))
+
+    def get(self, request: Request) -> Response:
+        """Answer it, unless a page asks that could not use it."""
+        if not is_trusted_origin(request._request):
+            refuse_csrf("Origin checking failed.")
+        return Response({"csrf_token": get_token(request._request)})
+
+
+class BrowserLoginView(CookiePairView, TokenView):
+    """Sign in: credentials against cookies."""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view function, with the CSRF cookie in its answer whatever middleware there is."""
+        return ensure_csrf_cookie(super().as_view(**initkwargs))
+
+    def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
+        """Start a session for this browser, and end the one that it has had so far."""
+        pair = sessions.start(
+            user, request=request._request, amr=["pwd"], scope=scope, audience=audience, transport=BROWSER
+        )
+        with contextlib.suppress(InvalidTokenError):
+            if former := self.refresh_cookie(request):
+                sessions.revoke(sessions.find(former).pk, reason=RevokedReason.LOGOUT)
+        return pair
+
+    def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
+        """Add the CSRF token, which is another one after a sign-in."""
+        rotate_token(self.request._request)
+        return {**super().get_success_data(pair), "csrf_token": get_token(self.request._request)}
+
+
+class BrowserRefreshThrottle(RefreshThrottle):
+    """Counts by the session of the cookie."""
+
+    def raw_token(self, request: Request) -> Any:
+        """Return the token of the cookie."""
+        try:
+            return read_cookie(request._request, conf.get_config().cookies.refresh_name)
+        except InvalidTokenError:
+            return None
+
+
+class BrowserRefreshView(CookiePairView, TokenRefreshView):
+    """Exchange the refresh token of the cookie.
+
+    An answer that refuses clears no cookie: by the time it arrives, another tab may have signed in anew.
+    """
+
+    serializer_class: Any = serializers.AskedSerializer
+    throttle_classes = (BrowserRefreshThrottle,)
+
+    @method_decorator(sensitive_variables())
+    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
+        """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
+        raw = self.refresh_cookie(request)
+        if raw is None:
+            raise InvalidTokenError("not_authenticated", code="not_authenticated")
+        return sessions.refresh(raw, request=request._request, scope=scope, audience=audience, transport=BROWSER)
+
+
+class BrowserLogoutView(BrowserView):
+    """Sign this browser out."""
+
+    serializer_class: Any = serializers.EmptySerializer
+
+    def post(self, request: Request) -> Response:
+        """End the session of the cookies, and clear them, also where the session has ended long ago."""
+        session = self.find_session(request)
+        if session is not None and sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+            send_logged_out(request, session.user)
+        response = Response(status=status.HTTP_204_NO_CONTENT)
+        conf.get_config().cookies.clear(response, request=request._request)
+        return response
+
+    @method_decorator(sensitive_variables())
+    def find_session(self, request: Request) -> RefreshToken | None:
+        """Return the session of the refresh cookie, else that of the access cookie."""
+        with contextlib.suppress(InvalidTokenError):
+            if raw := self.refresh_cookie(request):
+                return sessions.find(raw)
+        with contextlib.suppress(InvalidTokenError):
+            if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
+                rows = RefreshToken.objects.using(RefreshToken.write_alias()).select_related("user")
+                return rows.with_sid(tokens.read_access(raw).sid).first()
+        return None
