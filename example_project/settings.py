@@ -139,7 +139,8 @@ AUTH_PASSWORD_VALIDATORS = [
 REST_FRAMEWORK = {
     # No SessionAuthentication beside it: the page sends all cookies, and whose token has run out would be answered as
     # who is signed in to the admin.
-    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.JWTAuthentication"],
+    # By the header, else by the cookie of the browser endpoints.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.JWTCookieAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 20,
@@ -150,6 +151,7 @@ JWTAUTH = {
     "AUDIENCE": "example-project",  # whom the tokens are for: this service, and others of the project
     "SIGNING_KEYS": [{"alg": "ES256", "file": SIGNING_KEY_FILE}],
     "CLAIMS_HOOKS": ["example_project.claims.add_groups"],
+    "COOKIES": {"secure": not DEBUG},  # over http the demo could set no others
     # Both are the defaults, unless the environment says otherwise.
     "REFRESH_GRACE_PERIOD": timedelta(seconds=float(os.environ.get("DEMO_REFRESH_GRACE_PERIOD", "30"))),
     "REVOCATION_POLL_INTERVAL": timedelta(seconds=float(os.environ.get("DEMO_REVOCATION_POLL_INTERVAL", "2"))),

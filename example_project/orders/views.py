@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from django_jwtauth.authentication import StatelessJWTAuthentication
+from django_jwtauth.authentication import StatelessJWTCookieAuthentication
 from django_jwtauth.permissions import RecentLogin
 from example_project.orders.models import Order
 from example_project.orders.serializers import OrderSerializer
@@ -34,7 +34,7 @@ class IndexView(TemplateView):
 class OrderListView(ListCreateAPIView):
     """The orders of who is signed in.
 
-    Authenticates as the settings say, by JWTAuthentication: it loads the user, and a session that ends is refused at
+    Authenticates as the settings say, by JWTCookieAuthentication: it loads the user, and a session that ends is refused at
     the next request.
     """
 
@@ -72,7 +72,7 @@ class WhoAmIView(APIView):
     No user is loaded. A session that ends is refused within REVOCATION_POLL_INTERVAL.
     """
 
-    authentication_classes = [StatelessJWTAuthentication]
+    authentication_classes = [StatelessJWTCookieAuthentication]
 
     def get(self, request: Request) -> Response:
         """Answer from the token alone."""

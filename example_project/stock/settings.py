@@ -48,6 +48,7 @@ CORS_ALLOWED_ORIGINS = [PAGE_URL] if PAGE_URL else []
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True  # a page that keeps its token in a cookie may ask; what it sends is judged below
 CORS_EXPOSE_HEADERS = ["Retry-After", "WWW-Authenticate"]
+CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS
 
 
 # Authentication
@@ -60,13 +61,15 @@ if not ISSUER:
 
 JWTAUTH = {
     "AUDIENCE": "example-project",  # as the orders service says in its tokens
+    "COOKIES": {"secure": not DEBUG},  # as at the orders service
     "TRUSTED_ISSUERS": {ISSUER: {}},  # where its keys and its revocation list are, it says itself
     # The default, unless the environment says otherwise.
     "REVOCATION_POLL_INTERVAL": timedelta(seconds=float(os.environ.get("DEMO_REVOCATION_POLL_INTERVAL", "2"))),
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.StatelessJWTAuthentication"],
+    # By the header, else by the cookie, which browsers send to every port of the host that has set it.
+    "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.StatelessJWTCookieAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "UNAUTHENTICATED_USER": None,  # there is no AnonymousUser without django.contrib.auth
