@@ -34,8 +34,8 @@ class IndexView(TemplateView):
 class OrderListView(ListCreateAPIView):
     """The orders of who is signed in.
 
-    Authenticates as the settings say, by JWTCookieAuthentication: it loads the user, and a session that ends is refused at
-    the next request.
+    Authenticates as the settings say, by JWTCookieAuthentication: it loads the user, and a session that ends is
+    refused at the next request.
     """
 
     serializer_class = OrderSerializer
