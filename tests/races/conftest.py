@@ -27,6 +27,7 @@ if os.environ["DJANGO_SETTINGS_MODULE"] != "tests.races.settings":
 
 ROOT = Path(__file__).parents[2]
 CROWD = 12
+_ROUNDS = float(os.environ.get("JWTAUTH_TEST_ROUNDS", "1"))
 HOUR = timedelta(hours=1)
 
 
@@ -37,6 +38,11 @@ def django_db_modify_db_settings(tmp_path_factory):
         if connections[alias].vendor == "sqlite":
             file = tmp_path_factory.mktemp(alias) / "races.sqlite3"
             connections[alias].settings_dict["TEST"]["NAME"] = str(file)
+
+
+def some(rounds):
+    """So many rounds, or the part of them that JWTAUTH_TEST_ROUNDS says: there are six environments."""
+    return max(1, round(rounds * _ROUNDS))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from .conftest import (
     reason,
     refresh,
     retry_serialization_failures,
+    some,
     users,
 )
 
@@ -35,7 +36,7 @@ def change_password(user, pair):
     user.save()
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 75), (CROWD, 25)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(75)), (CROWD, some(25))])
 @pytest.mark.parametrize("end", [log_out, log_out_everywhere, delete_user, change_password])
 def test_nothing_is_alive_after_an_ending_beside_refreshes(together, end, threads, rounds):
     owners = users(rounds)

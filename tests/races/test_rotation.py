@@ -12,7 +12,7 @@ from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
 from tests.conftest import bearer
 
-from .conftest import CROWD, age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, stored, users
+from .conftest import CROWD, age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BOTH_DATABASES = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -67,10 +67,10 @@ def assert_one_rotates(together, *, threads, rounds, url="/auth/token/refresh/")
 
 @pytest.mark.parametrize("threads", [2, CROWD])
 def test_one_rotates_and_all_get_its_token(together, threads):
-    assert_one_rotates(together, threads=threads, rounds=100)
+    assert_one_rotates(together, threads=threads, rounds=some(100))
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 80), (CROWD, 20)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(80)), (CROWD, some(20))])
 @pytest.mark.parametrize("url", ["/auth/token/refresh/", "/own-dispatch/"])
 def test_one_rotates_under_atomic_requests(together, atomic_requests, url, threads, rounds):
     atomic_requests("default")
@@ -78,7 +78,7 @@ def test_one_rotates_under_atomic_requests(together, atomic_requests, url, threa
 
 
 @BOTH_DATABASES
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 80), (CROWD, 20)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(80)), (CROWD, some(20))])
 def test_one_rotates_on_a_second_database_with_atomic_requests(together, atomic_requests, settings, threads, rounds):
     atomic_requests("other")
     settings.DATABASE_ROUTERS = ["tests.races.router.OurTablesAndUsers"]
@@ -99,7 +99,7 @@ def test_refresh_in_a_transaction_fails_loudly_and_spends_nothing(atomic_request
     assert stored(pair).generation == 1
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 75), (CROWD, 25)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(75)), (CROWD, some(25))])
 def test_without_a_window_one_rotates_and_the_others_are_reuse(together, settings, reused, threads, rounds):
     settings.JWTAUTH = {**settings.JWTAUTH, "REFRESH_GRACE_PERIOD": 0 * database_now("default").resolution}
     for pair in aged_sessions(rounds):
@@ -124,7 +124,7 @@ def twice_rotated_sessions(count):
     return list(zip(second, first, strict=True))
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 100), (CROWD, 25)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(100)), (CROWD, some(25))])
 def test_reuse_beside_an_honest_refresh_ends_the_session_once(together, reused, revoked, threads, rounds):
     for honest, stolen in twice_rotated_sessions(rounds):
         calls = [lambda token=token: refresh(token) for token in [stolen.refresh, honest.refresh] * (threads // 2)]
