@@ -134,14 +134,14 @@ class RefreshTokenAdmin(SessionActs, SessionPages):
         return device_name(session.user_agent)
 
     @admin.display(description=_("last seen"), ordering="last_seen_on")
-    def last_seen(self, session: RefreshToken) -> Any:
+    def last_seen(self, session: RefreshToken) -> str:
         """Show when the session was last refreshed; sorted by the day, which has an index."""
-        return session.rotated_at
+        return pages.shown(session.rotated_at)
 
     @admin.display(description=_("expires"), ordering="expires_at")
-    def ends(self, session: RefreshToken) -> Any:
+    def ends(self, session: RefreshToken) -> str:
         """Show when it ends if it is not refreshed before."""
-        return session.idle_at
+        return pages.shown(session.idle_at)
 
     @admin.display(description=_("replays"))
     def replays_marked(self, session: RefreshToken) -> int | SafeString:

@@ -58,11 +58,15 @@ def _status_text(session: RefreshToken, word: str) -> str:
 
 
 def user_link(session: RefreshToken, site: Any) -> str | SafeString:
-    """Show whose session it is, with a link to that page."""
+    """Show whose session it is, with a link to that page, and who acts as that user."""
     if session.user is None:
         return "-"
     url = user_url(session.user, site)
-    return format_html('<a href="{}">{}</a>', url, session.user) if url else str(session.user)
+    name = format_html('<a href="{}">{}</a>', url, session.user) if url else str(session.user)
+    if not session.actor:
+        return name
+    acting = _("%s acts") % session.actor
+    return format_html('{} <span class="jwtauth-status jwtauth-warning">{}</span>', name, acting)
 
 
 def timeline_html(session: RefreshToken) -> SafeString:
@@ -73,14 +77,17 @@ def timeline_html(session: RefreshToken) -> SafeString:
         format_html_join(
             "",
             '<li><time datetime="{}">{}</time> {}</li>',
-            ((at.isoformat(timespec="seconds"), _shown(at), text) for at, text in lines),
+            ((at.isoformat(timespec="seconds"), shown(at), text) for at, text in lines),
         ),
     )
 
 
 def _happenings(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
     methods = ", ".join(map(str, session.amr))
-    yield session.created_at, _("signed in (%s)") % methods if methods else _("signed in")
+    if session.actor:
+        yield session.created_at, _("%s began to act as the user") % session.actor
+    else:
+        yield session.created_at, _("signed in (%s)") % methods if methods else _("signed in")
     if session.auth_time != session.created_at:
         yield session.auth_time, _("authenticated once more")
     if session.generation:
@@ -102,7 +109,8 @@ def _happenings(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
         yield entry.action_time, f"{entry.user}: {entry.get_change_message()}"
 
 
-def _shown(moment: datetime) -> str:
+def shown(moment: datetime) -> str:
+    """Write a time as the admin writes those of fields, by the project's format and the present time zone."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return str(localize(local))
 

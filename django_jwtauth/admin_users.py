@@ -22,7 +22,7 @@ from django.utils.translation import ngettext
 
 from .admin_acts import may
 from .admin_base import all_sessions, page_url
-from .admin_pages import status_html
+from .admin_pages import shown, status_html
 from .client import device_name
 from .database import database_now
 from .models import RefreshToken, RevokedReason, user_key
@@ -92,14 +92,14 @@ class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
         return device_name(session.user_agent)
 
     @admin.display(description=_("last seen"))
-    def last_seen(self, session: RefreshToken) -> Any:
+    def last_seen(self, session: RefreshToken) -> str:
         """Show when the session was last refreshed."""
-        return session.rotated_at
+        return shown(session.rotated_at)
 
     @admin.display(description=_("expires"))
-    def ends(self, session: RefreshToken) -> Any:
+    def ends(self, session: RefreshToken) -> str:
         """Show when it ends if it is not refreshed before."""
-        return session.idle_at
+        return shown(session.idle_at)
 
 
 class SessionsUserAdminMixin:

@@ -154,7 +154,7 @@ class RefreshToken(models.Model):
     # So the day stands in for it, where sessions are sorted out by when they were last seen.
     last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
-    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    expires_at = models.DateTimeField(_("expires at the latest"), db_index=True)
     auth_hash = models.BinaryField(editable=False)
     audience = models.CharField(_("audience"), max_length=255, blank=True)
     scope = models.TextField(_("scope"), blank=True)
