@@ -37,6 +37,7 @@ const TIMING = {
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS", "TRACE"];
 // Why a service may refuse a token that was fetched a moment ago. For other reasons a next one would be no better.
 const REFRESH_TELLS = ["expired", "revoked", "reused", "session_expired", "user_inactive", "password_changed"];
+const STEP_UP = "insufficient_user_authentication"; // RFC 9470: only the user can do something about it
 
 /** Make a client. The options are those of {@link Client}. */
 export function createClient(options) {
@@ -490,7 +491,8 @@ export class Client extends EventTarget {
   async #remedyFor(response, session) {
     if (response.status === 401 && session) {
       const isYoung = elapsed(session.since) < Math.min(10, session.lifetime / 2);
-      return !isYoung || REFRESH_TELLS.includes((await readJson(response))?.reason) ? "refresh" : null;
+      const reason = (await readJson(response))?.reason;
+      return reason !== STEP_UP && (!isYoung || REFRESH_TELLS.includes(reason)) ? "refresh" : null;
     }
     if (response.status === 403 && this.#mode === "cookie" && (await readJson(response))?.code === "csrf_failed") {
       return "csrf";

@@ -66,7 +66,8 @@ async function call(url, init) {
   if (response.ok) return response.status === 204 ? null : response.json();
   const body = await response.json().catch(() => ({}));
   const fields = Object.entries(body).map(([name, errors]) => `${name}: ${[errors].flat().join(" ")}`);
-  throw new Error(body.detail ?? (fields.join(" ") || `The service answered ${response.status}.`));
+  const message = body.detail ?? (fields.join(" ") || `The service answered ${response.status}.`);
+  throw Object.assign(new Error(message), { reason: body.reason, fields: body });
 }
 
 // Signed in or not
@@ -123,6 +124,7 @@ function show({ focus = true } = {}) {
   byId("badge").textContent = MODES[client.mode];
   byId("password").value = "";
   byId("signin-error").textContent = "";
+  byId("confirm").close();
   if (signedIn) {
     notify("You are signed in.", "good");
     for (const list of ["orders", "stock", "devices"]) byId(list).replaceChildren();
@@ -169,10 +171,65 @@ function showTime() {
 
 async function loadOrders() {
   const { results } = await call(`${config.issuer}/api/orders/`);
-  const lines = results.slice(0, 6).map((order) =>
-    element("li", {}, element("span", {}, `${order.quantity} × ${order.item}`), time(order.created_at)),
-  );
+  const lines = results.slice(0, 6).map(orderLine);
   byId("orders").replaceChildren(...(lines.length ? lines : [element("li", { className: "hint" }, "None yet.")]));
+}
+
+function orderLine(order) {
+  const name = `${order.quantity} × ${order.item}`;
+  if (order.cancelled_at) {
+    const what = element("span", { className: "gone" }, name);
+    return element("li", {}, what, element("small", {}, "cancelled ", time(order.cancelled_at)));
+  }
+  const label = `Cancel ${name}`;
+  const button = element("button", { className: "quiet danger", type: "button", aria: { label } }, "Cancel");
+  button.addEventListener("click", () => run(button, () => cancel(order, name)));
+  const side = element("span", { className: "line" }, time(order.created_at), button);
+  return element("li", {}, element("span", {}, name), side);
+}
+
+/** Cancel an order: the service wants a recent sign-in for that, and says so (RFC 9470). */
+async function cancel(order, name) {
+  for (let done = false; !done; ) {
+    try {
+      await call(`${config.issuer}/api/orders/${order.id}/cancel/`, { method: "POST" });
+      done = true;
+    } catch (error) {
+      if (error.reason !== "insufficient_user_authentication") throw error;
+      if (!(await confirmPassword())) return;
+    }
+  }
+  notify(`Cancelled: ${name}.`, "good");
+  await loadOrders();
+  byId("orders-title").focus(); // the button that had it is gone
+}
+
+/** Ask for the password. Resolves to whether the token says now that it was entered. */
+function confirmPassword() {
+  const dialog = byId("confirm");
+  byId("confirm-form").reset();
+  byId("confirm-error").textContent = "";
+  dialog.returnValue = "";
+  dialog.showModal(); // it takes the focus, keeps it, and gives it back
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "confirmed"), { once: true });
+  });
+}
+
+async function confirm(form) {
+  const { password } = form.elements;
+  try {
+    await call(`${config.issuer}/api/confirm-password/`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ password: password.value }),
+    });
+    await client.refresh(); // only a new token knows of it
+    byId("confirm").close("confirmed");
+  } catch (error) {
+    byId("confirm-error").textContent = error.fields?.password?.join(" ") ?? explain(error);
+    password.select();
+  }
 }
 
 async function loadStock() {
@@ -265,6 +322,10 @@ byId("order-form").addEventListener("submit", (event) => {
   event.preventDefault();
   run(event.submitter ?? event.target, () => order(event.target));
 });
+byId("confirm-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(event.submitter ?? event.target, () => confirm(event.target));
+});
 byId("automatic").addEventListener("change", (event) => (client.proactive = event.target.checked));
 byId("clear").addEventListener("click", () => byId("log").replaceChildren());
 onPress("refresh", async () => {
@@ -279,6 +340,7 @@ onPress("signout", async () => {
   }
 });
 onPress("signout-everywhere", () => client.logoutEverywhere());
+onPress("confirm-leave", () => byId("confirm").close());
 onPress("load-orders", loadOrders);
 onPress("load-stock", loadStock);
 onPress("load-devices", loadDevices);

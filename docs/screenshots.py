@@ -1,0 +1,62 @@
+"""Make the pictures of the documentation: ``python -m docs.screenshots [DIRECTORY]``, from the root of the checkout.
+
+Starts the example with a database of its own in a temporary directory, and a Chromium that looks at it. Needs what
+``tox -e browser`` needs: ``tox exec -e browser -- python -m docs.screenshots``.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import django
+from playwright.sync_api import sync_playwright
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.browser.settings")
+django.setup()  # what follows knows users, and so needs the apps
+
+from example_project.demo.accounts import ADMIN  # noqa: E402
+from tests.browser.example import LAUNCH, running  # noqa: E402
+from tests.browser.keyboard import Keyboard  # noqa: E402
+
+IMAGES = Path(__file__).parent / "images"
+LIST = "/admin/django_jwtauth/refreshtoken/"
+WIDTH = 1400
+# The admin takes each system's own font; this one looks alike wherever the pictures are made.
+FONT = ':root { --font-family-primary: "Liberation Sans", Arial, sans-serif; }'
+
+
+def main(directory):
+    """Take all pictures."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        running(Path(temporary), "usual") as example,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(**LAUNCH) as browser,
+        browser.new_context(base_url=example.url) as context,
+    ):
+        context.add_init_script('localStorage["django.admin.navSidebarIsOpen"] = "false"')
+        page = context.new_page()
+        page.goto("/admin/")
+        Keyboard(page).sign_in(ADMIN)
+        page.goto(f"{LIST}?q=grace&status=active")
+        grace = page.locator("#result_list tbody tr", has_text="Safari on macOS").locator("th a").get_attribute("href")
+
+        _take(page, LIST, 780, directory / "admin-sessions.png")
+        _take(page, grace.partition("?")[0], 960, directory / "admin-session.png")
+        page.emulate_media(color_scheme="dark")
+        _take(page, LIST, 780, directory / "admin-sessions-dark.png")
+
+
+def _take(page, address, height, path):
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.goto(address)
+    page.add_style_tag(content=FONT)
+    page.screenshot(path=path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, nargs="?", default=IMAGES)
+    main(parser.parse_args().directory)
