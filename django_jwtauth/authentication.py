@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.db.models import Exists
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
-from django.utils.decorators import method_decorator
+from django.utils.decorators import decorator_from_middleware, method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -244,7 +244,9 @@ class CookieMixin(BearerAuthentication):
         Raises:
             AuthenticationFailed: if the token is refused, or there are several cookies of that name.
             PermissionDenied: if the cookie is good, and the CSRF check of an unsafe method fails.
+            ParseError: if that check cannot read the body.
         """
+        _vary_on_cookie(request)
         result = super().authenticate(request)
         if result is not None and _header_parts(request) is None and request.method not in SAFE_METHODS:
             enforce_csrf(request._request)
@@ -292,15 +294,31 @@ class _CSRFCheck(CsrfViewMiddleware):
         return "HTTP_ORIGIN" not in request.META or bool(self._origin_verified(request))  # type: ignore[attr-defined]
 
 
+class _CSRFCookie(CsrfViewMiddleware):
+    def process_view(self, *args: Any) -> None:
+        """Check nothing, and make no new token: an answer that refuses would replace the one that a page holds."""
+
+
+write_csrf_cookie: Any = decorator_from_middleware(_CSRFCookie)
+"""Decorates a view that calls ``get_token()``: there may be no middleware that would write the cookie."""
+
+
 def enforce_csrf(request: HttpRequest) -> None:
     """Do Django's CSRF check, which REST framework's views are exempt from.
 
     Raises:
         PermissionDenied: if it fails.
+        ParseError: if the token may be in the body, and that cannot be read.
     """
     check = _CSRFCheck(_no_answer)
     check.process_request(request)
-    reason: Any = check.process_view(request, _no_answer, (), {})
+    try:
+        reason: Any = check.process_view(request, _no_answer, (), {})
+    except SuspiciousOperation:
+        raise
+    except Exception:
+        # Django's parsers let out several, LookupError for an odd charset among them.
+        raise ParseError(_("Malformed request.")) from None
     if reason:
         refuse_csrf(str(reason))
 
@@ -316,13 +334,20 @@ def refuse_csrf(why: str) -> NoReturn:
     Raises:
         PermissionDenied: always.
     """
-    logger.warning("CSRF check failed: %s", why)
+    logger.warning("CSRF check failed: %a", why)  # it quotes what was sent
     detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
     raise PermissionDenied(detail)
 
 
 def _no_answer(request: HttpRequest) -> Any:
     """Stand in for the view, which is not called here."""
+
+
+def _vary_on_cookie(request: Request) -> None:
+    """Have the view say that its answer depends on the cookies; a cache would give it to the next visitor."""
+    headers = getattr((request.parser_context or {}).get("view"), "headers", None)
+    if headers is not None:
+        headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie"]))
 
 
 def _refuse_unusable_settings() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.middleware.csrf import get_token, rotate_token
 from django.utils.decorators import method_decorator
-from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.permissions import SAFE_METHODS
@@ -18,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from . import conf, serializers, sessions, tokens
-from .authentication import enforce_csrf, is_trusted_origin, refuse_csrf
+from .authentication import enforce_csrf, is_trusted_origin, refuse_csrf, write_csrf_cookie
 from .cookies import read_cookie
 from .errors import InvalidTokenError
 from .models import RefreshToken, RevokedReason
@@ -47,6 +46,21 @@ class BrowserView(JWTAuthView):
         """
         return read_cookie(request._request, conf.get_config().cookies.refresh_name)
 
+    @method_decorator(sensitive_variables())
+    def held_sessions(self, request: Request) -> list[RefreshToken]:
+        """Return the session of the refresh cookie and, if that is another, the one of the access cookie."""
+        held: list[RefreshToken] = []
+        with contextlib.suppress(InvalidTokenError):
+            if raw := self.refresh_cookie(request):
+                held.append(sessions.find(raw))
+        with contextlib.suppress(InvalidTokenError):
+            if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
+                sid = tokens.read_access(raw).sid
+                if sid not in [str(session.pk) for session in held]:
+                    rows = RefreshToken.objects.using(RefreshToken.write_alias()).select_related("user")
+                    held += rows.with_sid(sid)
+        return held
+
 
 class CookiePairView(BrowserView):
     """What sign-in and refresh share: the answer."""
@@ -61,8 +75,16 @@ class CookiePairView(BrowserView):
         response: Response = super().respond(request, pair)  # type: ignore[misc]
         cookies = conf.get_config().cookies
         cookies.set_access(response, pair.access, max_age=pair.expires_in)
-        cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
+        if not self.is_held(request, pair.refresh):
+            cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
         return response
+
+    @method_decorator(sensitive_variables())
+    def is_held(self, request: Request, refresh: str) -> bool:
+        """Tell whether the browser has this refresh token: to set it again could only replace a later one."""
+        with contextlib.suppress(InvalidTokenError):
+            return self.refresh_cookie(request) == refresh
+        return False
 
 
 class BrowserCSRFView(BrowserView):
@@ -72,8 +94,8 @@ class BrowserCSRFView(BrowserView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function, with the CSRF cookie in its answer whatever middleware there is."""
-        return ensure_csrf_cookie(super().as_view(**initkwargs))
+        """Return the view function, that writes the CSRF cookie whatever middleware there is."""
+        return write_csrf_cookie(super().as_view(**initkwargs))
 
     def get(self, request: Request) -> Response:
         """Answer it, unless a page asks that could not use it."""
@@ -87,17 +109,16 @@ class BrowserLoginView(CookiePairView, TokenView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function, with the CSRF cookie in its answer whatever middleware there is."""
-        return ensure_csrf_cookie(super().as_view(**initkwargs))
+        """Return the view function, that writes the CSRF cookie whatever middleware there is."""
+        return write_csrf_cookie(super().as_view(**initkwargs))
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
         """Start a session for this browser, and end the one that it has had so far."""
         pair = sessions.start(
             user, request=request._request, amr=["pwd"], scope=scope, audience=audience, transport=BROWSER
         )
-        with contextlib.suppress(InvalidTokenError):
-            if former := self.refresh_cookie(request):
-                sessions.revoke(sessions.find(former).pk, reason=RevokedReason.LOGOUT)
+        for former in self.held_sessions(request):
+            sessions.revoke(former.pk, reason=RevokedReason.LOGOUT)
         return pair
 
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
@@ -142,21 +163,9 @@ class BrowserLogoutView(BrowserView):
 
     def post(self, request: Request) -> Response:
         """End the session of the cookies, and clear them, also where the session has ended long ago."""
-        session = self.find_session(request)
-        if session is not None and sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
-            send_logged_out(request, session.user)
+        for session in self.held_sessions(request):
+            if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+                send_logged_out(request, session.user)
         response = Response(status=status.HTTP_204_NO_CONTENT)
         conf.get_config().cookies.clear(response, request=request._request)
         return response
-
-    @method_decorator(sensitive_variables())
-    def find_session(self, request: Request) -> RefreshToken | None:
-        """Return the session of the refresh cookie, else that of the access cookie."""
-        with contextlib.suppress(InvalidTokenError):
-            if raw := self.refresh_cookie(request):
-                return sessions.find(raw)
-        with contextlib.suppress(InvalidTokenError):
-            if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
-                rows = RefreshToken.objects.using(RefreshToken.write_alias()).select_related("user")
-                return rows.with_sid(tokens.read_access(raw).sid).first()
-        return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.encoding import escape_uri_path
 
 from .errors import InvalidTokenError
 from .setting_reader import Reader
@@ -63,7 +64,8 @@ class Cookies:
 
     def _path(self, request: HttpRequest) -> str:
         """Return the directory that the browser endpoints share, by the address of the one that was called."""
-        return self.refresh_path or request.path.rstrip("/").rpartition("/")[0] + "/"
+        # Encoded as in the browser's address: a part of the path may be anybody's text, and must add no attribute.
+        return self.refresh_path or escape_uri_path(request.path.rstrip("/").rpartition("/")[0] + "/")
 
 
 def read_cookie(request: HttpRequest, name: str) -> str | None:
@@ -73,9 +75,10 @@ def read_cookie(request: HttpRequest, name: str) -> str | None:
         InvalidTokenError: ``invalid``, if there are several of that name: a neighbouring host may have set one of them
             (RFC 6265 section 8.6), and no server can tell which.
     """
-    # Not request.COOKIES, which keeps one of them.
-    parts = [part.strip().partition("=") for part in request.META.get("HTTP_COOKIE", "").split(";")]
-    values = [value.strip() for given, _, value in parts if given.strip() == name]
+    # Not request.COOKIES, which keeps one of them; and which strips what else Python takes for a space, so that a name
+    # that to a browser begins with such a character, and with no prefix, would get one.
+    parts = [part.partition("=") for part in request.META.get("HTTP_COOKIE", "").split(";")]
+    values = [value.strip(" \t") for given, _, value in parts if given.strip(" \t") == name]
     if len(values) > 1:
         raise InvalidTokenError("invalid")
     return values[0] if values else None
@@ -126,7 +129,8 @@ def _problems(cookies: Cookies) -> list[str]:
         ),
         "samesite must be 'Strict', 'Lax' or 'None'.": cookies.samesite not in ("Strict", "Lax", "None"),
         "samesite 'None' needs 'secure'.": cookies.samesite == "None" and not cookies.secure,
-        "domain is none.": cookies.domain and not _DOMAIN.fullmatch(cookies.domain),
+        "domain must be the name of a domain, like 'example.com'.": cookies.domain
+        and not _DOMAIN.fullmatch(cookies.domain),
         "refresh_path must be a path that begins with '/'.": cookies.refresh_path
         and not _PATH.fullmatch(cookies.refresh_path),
     }

@@ -89,6 +89,8 @@ PROVOKED = [
     ("jwtauth.W006", classes("rest_framework.authentication.BasicAuthentication", OwnAuthentication)),
     ("jwtauth.W007", trusting("http://auth.internal", allow_http=True)),
     ("jwtauth.W007", trusting("https://auth.example.com", allow_http=True)),
+    ("jwtauth.W008", jwtauth(COOKIES={"secure": False})),
+    ("jwtauth.W009", jwtauth(COOKIES={"domain": "example.com"})),
 ]
 
 
@@ -124,6 +126,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         trusting("https://auth.example.com"),
         trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
+        jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
         {"USE_X_FORWARDED_HOST": True, **jwtauth(NUM_PROXIES=1)},
         classes(OURS, SESSION),
         classes(OwnAuthentication, SESSION),
@@ -144,6 +147,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "trusted",
         "trusted-localhost",
         "hook",
+        "cookies",
         "proxies",
         "ours-first",
         "own-first",
@@ -176,6 +180,12 @@ def test_each_issuer_over_http_is_named():
         ("jwtauth.W007", "http://a.internal"),
         ("jwtauth.W007", "http://b.internal"),
     ]
+
+
+@override_settings(CACHES=SHARED_CACHE)
+def test_cookies_of_a_domain_over_http_are_two_findings():
+    with override_settings(**jwtauth(COOKIES={"secure": False, "domain": "example.com"})):
+        assert [message.id for message in found()] == ["jwtauth.W008", "jwtauth.W009"]
 
 
 def test_each_id_belongs_to_one_kind_of_finding():

@@ -158,6 +158,11 @@ def audience_of_another_service(user, rf):
     return status if status != 200 else jwt.decode(body["access"], options={"verify_signature": False})["aud"]
 
 
+def names_of_cookies(user, rf):
+    body = {"username": "ada", "password": "correct horse"}
+    return sorted(APIClient().post("/auth/browser/login/", body).cookies.keys() - {"csrftoken"})
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -173,6 +178,12 @@ EFFECTS = {
     "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
     "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
     "AUDIENCES": (audience_of_another_service, 400, ["https://stock.example.com"], "https://stock.example.com"),
+    "COOKIES": (
+        names_of_cookies,
+        ["__Host-jwtauth-access", "__Secure-jwtauth-refresh"],
+        {"access_name": "a", "refresh_name": "r"},
+        ["a", "r"],
+    ),
     "MAX_SESSIONS_PER_USER": (sessions_after_two_sign_ins, 2, 1, 1),
     "TOKEN_CACHE_SIZE": (remembered_tokens, 1, 0, 0),
     "MAX_TOKEN_LENGTH": (a_token_of_600_bytes, "minted", 600, True),
@@ -309,6 +320,41 @@ def test_no_setting_was_forgotten_above():
                 ("http://a.example", ": issuer: it must be an https URL"),
                 ("partner", ": issuer: it is no https URL"),
                 ("https://user:password@a.example", ": issuer: a user name"),
+            ]
+        ),
+        ({"COOKIES": None}, "JWTAUTH['COOKIES'] must be a dict, not None"),
+        ({"COOKIES": ["domain"]}, "JWTAUTH['COOKIES'] must be a dict, not list"),
+        *(
+            ({"COOKIES": cookies}, f"JWTAUTH['COOKIES']{rest}")
+            for cookies, rest in [
+                ({"Secure": False}, " has no key 'Secure'; it knows access_name, domain, refresh_name, refresh_path, "),
+                ({"httponly": False}, " has no key 'httponly'"),
+                ({"secure": 0}, "['secure'] must be True or False, not 0"),
+                ({"domain": ""}, "['domain'] must be a str"),
+                ({"domain": ["example.com"]}, "['domain'] must be a str"),
+                ({"samesite": False}, "['samesite'] must be a str"),
+                ({"access_name": ""}, "['access_name'] must be a str"),
+                ({"refresh_name": b"r"}, "['refresh_name'] must be a str"),
+                ({"refresh_path": None}, "['refresh_path'] must be a str"),
+                ({"access_name": "a b"}, ": access_name is no name of a cookie"),
+                ({"access_name": "a=b"}, ": access_name is no name of a cookie"),
+                ({"refresh_name": "r;"}, ": refresh_name is no name of a cookie"),
+                ({"refresh_name": "é"}, ": refresh_name is no name of a cookie"),
+                ({"secure": False, "access_name": "__Host-a"}, ": access_name begins with __Secure- or __Host-, which"),
+                ({"secure": False, "access_name": "__secure-a"}, ": access_name begins with __Secure- or __Host-"),
+                ({"secure": False, "refresh_name": "__Secure-r"}, ": refresh_name begins with __Secure- or __Host-"),
+                ({"access_name": "a", "refresh_name": "a"}, ": access_name and refresh_name must be two names"),
+                ({"domain": "a.example", "access_name": "__host-a"}, ": access_name begins with __Host-, which allows"),
+                ({"refresh_name": "__Host-r"}, ": refresh_name begins with __Host-, which would send it to every path"),
+                ({"refresh_name": "__HOST-r"}, ": refresh_name begins with __Host-, which would send it to every path"),
+                ({"samesite": "strict"}, ": samesite must be 'Strict', 'Lax' or 'None'"),
+                ({"samesite": "None", "secure": False}, ": samesite 'None' needs 'secure'"),
+                ({"domain": "a.example; Path=/"}, ": domain must be the name of a domain"),
+                ({"domain": "a..example"}, ": domain must be the name of a domain"),
+                ({"domain": "https://a.example"}, ": domain must be the name of a domain"),
+                ({"refresh_path": "auth/"}, ": refresh_path must be a path that begins with '/'"),
+                ({"refresh_path": "/auth; Domain=a.example"}, ": refresh_path must be a path"),
+                ({"refresh_path": "/küche/"}, ": refresh_path must be a path"),
             ]
         ),
         ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'"),
