@@ -222,7 +222,8 @@ def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W008: cookies of the browser endpoints travel over http; W009: they are handed to all hosts of a domain."""
+    """W008: cookies of the browser endpoints travel over http; W009: they are handed to all hosts of a domain; W010: the CSRF
+    cookie stays at home where they do not."""
     if _problems():
         return []
     cookies = conf.get_config().cookies
@@ -234,6 +235,10 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
         message = f"JWTAUTH['COOKIES']['domain']: every host of {cookies.domain} gets the tokens, and can set others."
         hint = "Leave it out; pages of other hosts call this one, and its cookies come along."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
+    if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
+        message = "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all are refused."
+        hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE."
+        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))
     return messages
 
 

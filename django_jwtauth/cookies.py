@@ -124,8 +124,8 @@ def _problems(cookies: Cookies) -> list[str]:
         "access_name and refresh_name must be two names.": cookies.access_name == cookies.refresh_name,
         "access_name begins with __Host-, which allows no 'domain'.": cookies.domain
         and cookies.access_name.lower().startswith("__host-"),
-        "refresh_name begins with __Host-, which would send it to every path; take __Secure-.": (
-            cookies.refresh_name.lower().startswith("__host-")
+        "refresh_name begins with __Host-, which needs refresh_path '/' and allows no 'domain'.": (
+            cookies.refresh_name.lower().startswith("__host-") and (cookies.refresh_path != "/" or cookies.domain)
         ),
         "samesite must be 'Strict', 'Lax' or 'None'.": cookies.samesite not in ("Strict", "Lax", "None"),
         "samesite 'None' needs 'secure'.": cookies.samesite == "None" and not cookies.secure,

@@ -13,7 +13,7 @@ from django_jwtauth import cookies, sessions, tokens
 from django_jwtauth.errors import ClaimsHookError, InvalidTokenError
 from django_jwtauth.models import RefreshToken
 
-from .browser import ACCESS, REFRESH, RIGHT, Browser
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
 from .test_browser_views import LOGIN, RENEW, me, sid, stored
 from .test_views import assert_refused, rows

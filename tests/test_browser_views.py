@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions, signals
 from django_jwtauth.models import RefreshToken
 
-from .browser import ACCESS, REFRESH, RIGHT, Browser
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
 from .test_views import assert_refused, rows
 

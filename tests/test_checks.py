@@ -91,6 +91,7 @@ PROVOKED = [
     ("jwtauth.W007", trusting("https://auth.example.com", allow_http=True)),
     ("jwtauth.W008", jwtauth(COOKIES={"secure": False})),
     ("jwtauth.W009", jwtauth(COOKIES={"domain": "example.com"})),
+    ("jwtauth.W010", jwtauth(COOKIES={"samesite": "None"})),
 ]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .browser import ACCESS
+from .cookie_jar import ACCESS
 from .issuers import AUDIENCE, Issuer, Server
 from .test_house import conversation
 

@@ -28,7 +28,7 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 
 from . import urls
-from .browser import ACCESS, REFRESH, RIGHT, Browser
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
 from .test_browser_views import ACROSS, FOREIGN, PAGE, REFUSED, assert_csrf_refused
 

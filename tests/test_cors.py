@@ -6,7 +6,7 @@ from django.urls import get_resolver
 
 from django_jwtauth.keys import Key
 
-from .browser import ACCESS, REFRESH, RIGHT, Browser
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
 from .test_browser_views import ACROSS, FOREIGN, PAGE
 

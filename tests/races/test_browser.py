@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from django_jwtauth import sessions
 from django_jwtauth.models import RefreshToken
-from tests.browser import ACCESS, REFRESH, Browser
+from tests.cookie_jar import ACCESS, REFRESH, Browser
 
 from .conftest import CROWD, age_all, users
 
