@@ -28,7 +28,7 @@ from . import conf, sessions
 from .admin_base import ReadOnlyAdmin, all_sessions, page_url, user_url
 from .admin_filters import COUNTED
 from .client import device_name
-from .ending import MANY_SESSIONS, MAX_REASON_LENGTH
+from .ending import MANY_SESSIONS, MAX_REASON_LENGTH, end_acting
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 
 PUBLISHED_SECONDS = 2
@@ -328,6 +328,8 @@ class SessionActs(ReadOnlyAdmin):
         # Users with very many sessions one by one, for one time each in the revocation list; all others at once.
         count = sum(sessions.revoke_all(user, reason=reason, by=by) for user in users if user_key(user) in many)
         count += sessions.revoke(rows.exclude(user_id__in=many), reason=reason, by=by)
+        others = [user for user in users if user_key(user) not in many]
+        end_acting(others, reason=reason, by=by, using=RefreshToken.write_alias())
         log(request, users, _("Signed out everywhere: %s"), reason)
         tell(request, sessions_revoked(count), done=bool(count))
 

@@ -3,6 +3,7 @@
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
+from types import FunctionType, UnionType
 from typing import Any
 
 from django.conf import settings
@@ -42,7 +43,7 @@ def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _hook_problem(what: str, hook: Any, returns: type) -> checks.CheckMessage | None:
-    called = f"{what} {hook if isinstance(hook, str) else hook.__qualname__!r}"
+    called = f"{what} {hook if isinstance(hook, str) else getattr(hook, '__qualname__', hook)!r}"
     if isinstance(hook, str):
         try:
             hook = claims.load(hook)
@@ -73,28 +74,42 @@ def _may_return(hook: Any, expected: type) -> bool:
     if annotation is Any:
         return True
     kind = typing.get_origin(annotation) or annotation
-    # Typed dicts are dicts; of unions and the like nothing is said.
-    return not isinstance(kind, type) or typing.is_typeddict(kind) or issubclass(kind, expected)
+    if not isinstance(kind, type) or kind is UnionType or typing.is_typeddict(kind):
+        return True  # of unions and the like nothing is said; typed dicts are dicts
+    # A text is iterable too, but no list of names.
+    return issubclass(kind, expected) and not issubclass(kind, str)
 
 
 def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E009: CLAIMS names an attribute that users have not."""
-    messages: list[checks.CheckMessage] = []
-    for claim, path in () if _problems() else conf.get_config().claims.items():
-        model: Any = get_user_model()
-        for name in path:
-            if not hasattr(model, name):
-                hint = "A path goes from the user by attributes, like 'profile.organisation_id'."
-                text = f"JWTAUTH['CLAIMS'][{claim!r}]: {model._meta.label} has no attribute {name!r}."
-                messages.append(checks.Error(text, hint=hint, id="jwtauth.E009"))
-                break
-            try:
-                model = model._meta.get_field(name).related_model
-            except FieldDoesNotExist:
-                break  # a property: who knows what it gives
-            if model is None:
-                break
-    return messages
+    """E009: CLAIMS names an attribute that users have not, or that is no value."""
+    hint = "A path goes from the user by attributes to a value, like 'profile.organisation_id'."
+    return [
+        checks.Error(f"JWTAUTH['CLAIMS'][{claim!r}]: {problem}", hint=hint, id="jwtauth.E009")
+        for claim, path in (() if _problems() else conf.get_config().claims.items())
+        if (problem := _path_problem(path))
+    ]
+
+
+def _path_problem(path: tuple[str, ...]) -> str:
+    """Say what is wrong with a path of attributes, as far as the models tell."""
+    model: Any = get_user_model()
+    for name in path:
+        attribute = f"{model._meta.label}.{name}"
+        if not hasattr(model, name):
+            return f"there is no attribute {attribute}."
+        if isinstance(inspect.getattr_static(model, name), FunctionType | classmethod | staticmethod):
+            return f"{attribute} is a method."
+        try:
+            field = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return ""  # a property: who knows what it gives
+        # `organisation_id` finds the field `organisation`, but is a value; a generic relation leads anywhere.
+        if name != field.name or field.related_model is None:
+            return ""
+        if field.one_to_many or field.many_to_many:
+            break
+        model = field.related_model
+    return f"{attribute} is no value, but what is related."
 
 
 def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -236,7 +251,9 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = "Leave it out; pages of other hosts call this one, and its cookies come along."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
     if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
-        message = "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all are refused."
+        message = (
+            "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all are refused."
+        )
         hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))
     return messages

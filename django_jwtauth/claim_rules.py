@@ -17,7 +17,8 @@ MAX_INTEGER = 2**53 - 1
 
 
 def _plain(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    # By way of capitals: those of the dotless i and of the long s are I and S, as some parsers compare.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).upper().casefold())
     return "".join(char for char in folded if char.isalnum())
 
 

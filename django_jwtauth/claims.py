@@ -56,8 +56,8 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
             if value is not None:
                 claims[MAPPING] |= checked(f"{MAPPING}[{name!r}]", {name: value})
     for hook in config.claims_hooks:
-        # A copy: a hook that changed the session would change what is stored, and what the next refresh says.
-        claims[hook] = checked(hook, call(hook, lambda: load(hook)(user, request=request, session=_copy(session))))  # noqa: B023
+        given = call(hook, lambda: load(hook)(user, request=request, session=copy_of(session)))  # noqa: B023
+        claims[hook] = checked(hook, given)
     return claims
 
 
@@ -76,7 +76,7 @@ def call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     try:
         return function(*args, **kwargs)
     except Exception as error:
-        raise _failure(name, f"it raised {type(error).__name__}.") from error
+        raise failure(name, f"it raised {type(error).__name__}.") from error
 
 
 def checked(hook: str, given: object) -> dict[str, Any]:
@@ -89,35 +89,48 @@ def checked(hook: str, given: object) -> dict[str, Any]:
         ClaimsHookError: if one is no JSON.
     """
     if not isinstance(given, Mapping):
-        raise _failure(hook, f"it must return a mapping, not {type(given).__name__}.")
-    claims = dict(given)
-    for name, value in claims.items():
-        if not isinstance(name, str) or name == "":
-            raise _failure(hook, "names of claims are strings that are not empty.")
-        if problem := json_problem({name: value}):
-            raise _failure(hook, f"the claim {name!r} is no JSON: {problem}.")
+        raise failure(hook, f"it must return a mapping, not {type(given).__name__}.")
+    claims: dict[str, Any] = call(hook, dict, given)
+    _refuse_problem(hook, call(hook, _problem, claims))
     try:
-        # Through JSON before names are looked at: a str of a class of its own may compare as it likes.
         plain = jws.load_object(json.dumps(claims).encode())
-    except ValueError:
-        raise _failure(hook, "it gives two claims of one name.") from None
+    except Exception:
+        raise failure(hook, "it gives two claims of one name, or what is no JSON.") from None
+    # Once more: values of classes of their own may compare, count and pretend to be as they like. These are plain.
+    _refuse_problem(hook, _problem(plain))
     if reserved := sorted(name for name in plain if is_registered(name)):
-        error = ReservedClaimError(hook, f"it may not set {', '.join(reserved)}.")
+        error = ReservedClaimError(hook, f"it may not set {', '.join(map(ascii, reserved))}.")
         logger.error("%s", error)
         raise error
     return plain
 
 
-def _failure(hook: str, message: str) -> ClaimsHookError:
-    error = ClaimsHookError(hook, message)
+def failure(hook: str, message: str, *, reason: str = "failed") -> ClaimsHookError:
+    """Return the error of a hook, and say it in the log."""
+    error = ClaimsHookError(hook, message, reason)
     logger.error("%s", error)
     return error
 
 
-def _copy(session: RefreshToken) -> RefreshToken:
+def copy_of(session: RefreshToken) -> RefreshToken:
+    """Return a session for a project's code to look at: whatever that does to it, ours stays as it is."""
     copied = copy.copy(session)
     copied.amr = list(session.amr)
     return copied
+
+
+def _problem(claims: Mapping[Any, Any]) -> str:
+    for name, value in claims.items():
+        if not isinstance(name, str) or name == "":
+            return "names of claims are strings that are not empty."
+        if problem := json_problem({name: value}):
+            return f"the claim {name!r} is no JSON: {problem}."
+    return ""
+
+
+def _refuse_problem(hook: str, problem: str) -> None:
+    if problem:
+        raise failure(hook, problem)
 
 
 def _attribute(user: AbstractBaseUser, path: tuple[str, ...]) -> Any:

@@ -288,13 +288,17 @@ class _Reader(Reader):
         paths = {}
         for name, path in given.items():
             parts = tuple(path.split(".")) if isinstance(path, str) else ()
-            if not is_text(name) or not all(part.isidentifier() and not part.startswith("_") for part in parts or "-"):
+            if isinstance(name, str) and is_registered(name):
+                self.problems.append(
+                    f"JWTAUTH['CLAIMS'] may not set {name!r}: it is a registered claim, or may be taken for one."
+                )
+            elif not is_text(name):
+                self.problems.append(f"JWTAUTH['CLAIMS'] must name claims, and {name!r} is no name of one.")
+            elif not all(part.isidentifier() and not part.startswith("_") for part in parts or "-"):
                 self.problems.append(
                     f"JWTAUTH['CLAIMS'][{name!r}] must be the path of a user's attribute, like "
                     f"'profile.organisation_id', not {kind(path)}."
                 )
-            elif is_registered(name):
-                self.problems.append(f"JWTAUTH['CLAIMS'] may not set {name!r}, or what may be taken for it.")
             else:
                 paths[name] = parts
         return paths

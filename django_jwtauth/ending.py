@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
@@ -147,11 +148,14 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
 
     Raises:
         InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
+        PermissionDenied: if somebody acts as the user: such a session ends with the old password.
     """
     using = RefreshToken.write_alias()
     row = all_sessions(using).filter(pk=session_id(session), user_id=user_key(user)).first()
     if row is None:
         raise InvalidTokenError("revoked")
+    if row.actor:
+        raise PermissionDenied("Somebody else acts as the user of this session.")
     row.bind(user)
     ended_by_save = getattr(user, _ENDED_AT, None)
     alive = models.Q(revoked_at__isnull=True)
@@ -205,7 +209,8 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
 def end_for_user_change(user: AbstractBaseUser) -> None:
     """End the sessions of a user who was saved without being active, or with another password than they are bound to.
 
-    Called after each save of a user that may have changed either; one statement if nothing did.
+    Called after each save of a user that may have changed either; one statement if nothing did. A new password ends
+    the sessions in which he acts as somebody else, too: whoever stole the old one may have started them.
     """
     using = RefreshToken.write_alias()
     if not user.is_active:
@@ -217,6 +222,9 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
         now = database_now(using)
         revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
         setattr(user, _ENDED_AT, now)
+    # Who has no session here may act all the same, e.g. from the admin; then set_password() has left its mark.
+    if unbound or user.__dict__.get("_password") is not None:
+        end_acting([user], reason=RevokedReason.PASSWORD_CHANGED, using=using)
 
 
 def end_acting(

@@ -7,8 +7,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
 from . import conf
-from .claims import call, load
-from .errors import ClaimsHookError, InvalidScopeError, InvalidTargetError
+from .claims import call, copy_of, failure, load
+from .errors import InvalidScopeError, InvalidTargetError
 from .models import RefreshToken
 from .setting_reader import Source, is_text
 
@@ -35,10 +35,11 @@ def for_clients(scope: str, resource: str) -> dict[str, str]:
         resource: As it was sent.
 
     Raises:
-        InvalidTargetError: if there are no ``AUDIENCES``, and the resource is not one of our own.
+        InvalidTargetError: if there are no ``AUDIENCES``, and the resource is not one of our own; or if it is none
+            that a token could name.
     """
     config = conf.get_config()
-    if resource and config.audiences is None and resource not in config.audience:
+    if not resource.isprintable() or (resource and config.audiences is None and resource not in config.audience):
         raise _unknown_target()
     return {"scope": scope if config.scopes is not None else "", "audience": resource}
 
@@ -58,6 +59,8 @@ def scope(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> 
         ClaimsHookError: if ``SCOPES`` fails.
     """
     granted = tuple(session.scope.split())
+    if not granted and conf.get_config().scopes is None:
+        return ""  # nothing here speaks of scopes: what a client asks for means nothing, as at sign-in
     wanted = parse_scope(asked) or granted
     if not set(wanted) <= set(granted):
         raise InvalidScopeError("A refresh may narrow the scope of the sign-in, never widen it.")
@@ -87,7 +90,7 @@ def audience(session: RefreshToken, asked: str, *, request: HttpRequest | None) 
         return wanted or config.audience[0]
     allowed = _allowed("AUDIENCES", config.audiences, session, request)
     # Code may start a session for whom it likes, as long as no setting says otherwise; a client may not.
-    if wanted not in allowed if allowed is not None else asked:
+    if wanted not in allowed if allowed is not None else not session.audience:
         raise _unknown_target()
     return wanted
 
@@ -99,13 +102,15 @@ def _allowed(setting: str, source: Source, session: RefreshToken, request: HttpR
     user: AbstractBaseUser | None = session.user
     name = f"JWTAUTH[{setting!r}]"
 
-    def compute() -> list[Any]:
+    def compute() -> Any:
         function = load(source) if isinstance(source, str) else source
-        return list(function(user, request=request, session=session))
+        values: Any = function(user, request=request, session=copy_of(session))
+        # A text would be taken for the names of its letters.
+        return values if isinstance(values, str) else list(values)
 
-    values: list[str] = call(name, compute)
-    if not all(is_text(value) for value in values):
-        raise ClaimsHookError(name, "it must return names.")
+    values: str | list[str] = call(name, compute)
+    if isinstance(values, str) or not all(is_text(value) for value in values):
+        raise failure(name, "it must return names.")
     return values
 
 

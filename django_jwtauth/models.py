@@ -13,7 +13,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
@@ -257,9 +257,18 @@ class RefreshToken(models.Model):
             return "revoked"
         if now >= ends_at:
             return "session_expired"
-        if not self.user.is_active:
+        if not self.user.is_active or (self.actor and not self._has_active_actor()):
             return "user_inactive"
         return "" if self.is_bound_to(self.user) else "password_changed"
+
+    def _has_active_actor(self) -> bool:
+        """Look up who acts as the user. One query; there are few such sessions."""
+        users = get_user_model()._base_manager.using(self.write_alias())
+        try:
+            actor = users.filter(**{conf.get_config().subject_field: self.actor}).first()
+        except (ValueError, ValidationError):
+            return False  # SUBJECT_FIELD was another one
+        return actor is not None and actor.is_active
 
 
 def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:

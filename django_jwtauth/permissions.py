@@ -5,6 +5,7 @@ They are made where they are used, ``permission_classes = [IsAuthenticated, HasS
 those that stand in the list by themselves.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,6 +18,7 @@ from rest_framework.request import Request
 from . import conf
 from .authentication import error_body
 from .errors import JWTAuthError
+from .setting_reader import is_text
 from .verifier import AccessToken
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"})
@@ -41,6 +43,10 @@ class TokenPermission(BasePermission):
         token = request.auth
         return isinstance(token, AccessToken) and self.accepts(token, request)
 
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        """Look at the token again: ``~`` turns around what this says, too."""
+        return self.has_permission(request, view)
+
     def accepts(self, token: AccessToken, request: Request) -> bool:
         """Tell whether a token will do for a request."""
         raise NotImplementedError
@@ -54,10 +60,10 @@ class TokenPermission(BasePermission):
         """Raise the challenge.
 
         REST framework asks for this when it refuses, and not before: in a combination another class may still accept,
-        so :meth:`has_permission` must not raise. Nobody who is not signed in at all gets another 401 than the usual.
+        so :meth:`has_permission` must not raise. Who came without a token is told what REST framework tells everybody:
+        there is no token that lacks anything (RFC 6750 section 3.1).
         """
-        challenge = self.challenge(self._request)
-        if challenge is not None and self._request.successful_authenticator:
+        if isinstance(self._request.auth, AccessToken) and (challenge := self.challenge(self._request)) is not None:
             raise challenge
         return None
 
@@ -122,22 +128,30 @@ def HasClaim(name: str, *values: Any) -> type[BasePermission]:  # noqa: N802
         name: Of the claim.
         values: The claim must be one of these, or a list that holds one of them; without any, it must be there and not
             be null. ``1``, ``1.0`` and ``True`` are three values.
+
+    Raises:
+        ValueError: if the name is empty, or a value is ``None`` (a token without the claim would pass) or no JSON.
+        TypeError: if a value is of no type that JSON has.
     """
+    if not is_text(name) or any(value is None for value in values):
+        raise ValueError("HasClaim needs the name of a claim, and values that are not None.")
+    wanted = [_exact(value) for value in values]
 
     class _HasClaim(TokenPermission):
         def accepts(self, token: AccessToken, request: Request) -> bool:
             claim = token.claims.get(name)
             if not values:
                 return claim is not None
-            held = claim if isinstance(claim, list) else [claim]
-            return any(_same(claim, value) or any(_same(item, value) for item in held) for value in values)
+            held = [claim, *(claim if isinstance(claim, list) else ())]
+            return any(_exact(value) in wanted for value in held)
 
     _HasClaim.__name__ = _HasClaim.__qualname__ = "HasClaim"
     return _HasClaim
 
 
-def _same(one: object, other: object) -> bool:
-    return type(one) is type(other) and one == other
+def _exact(value: object) -> str:
+    # To Python 1, 1.0 and True are equal, inside of lists too; and members of enums are written as their values.
+    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N802
@@ -151,7 +165,7 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
     Raises:
         ValueError: if it is not more than 0.
     """
-    seconds = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+    seconds = int(max_age.total_seconds() if isinstance(max_age, timedelta) else max_age)
     if seconds <= 0:
         raise ValueError("RecentLogin needs a max_age of more than 0 seconds.")
 
@@ -159,7 +173,8 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
         def accepts(self, token: AccessToken, request: Request) -> bool:
             auth_time = token.claims.get("auth_time")
             leeway = conf.get_config().leeway.total_seconds()
-            return auth_time is not None and not token.actor and time.time() - auth_time <= seconds + leeway
+            is_acting = "act" in token.claims  # in whatever form another issuer says it
+            return auth_time is not None and not is_acting and time.time() - auth_time <= seconds + leeway
 
         def challenge(self, request: Request) -> Challenge:
             return _step_up(max_age=str(seconds))

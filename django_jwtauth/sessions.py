@@ -33,6 +33,7 @@ from .ending import (
 )
 from .errors import InvalidTokenError, RefreshConflictError
 from .models import RefreshToken, RevokedReason, subject_of, user_key
+from .verifier import AccessToken
 
 __all__ = [
     "TokenPair",
@@ -50,6 +51,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger("django_jwtauth.security")
+
+MAX_LENGTH = 255
+"""Of what the columns for ``acr`` and ``audience`` take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ def start(
     refreshable: bool | None = None,
     allow_superuser: bool = False,
     transport: str = RefreshToken.Transport.BODY,
+    auth_time: datetime | None = None,
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
@@ -100,12 +105,15 @@ def start(
             check. The tokens say so (claim ``act``), and not when the user signed in.
         refreshable: Whether there is a refresh token. By default there is, unless somebody acts as the user: that ends
             with the access token.
-        allow_superuser: Whether ``user`` may be a superuser even so.
+        allow_superuser: Whether ``user`` may be a superuser even so; then there is no refresh token.
+        auth_time: When the user was authenticated, where that was not just now: say, for whom Django's own session
+            vouches.
         transport: How the client keeps its refresh token; it is refused if it comes in another way.
 
     Raises:
         InvalidTokenError: ``user_inactive``, if the user, or the actor, may not sign in.
-        PermissionDenied: if somebody would act as a superuser, or as himself.
+        PermissionDenied: if somebody would act as a superuser, or as himself; or if the request itself comes from
+            somebody who acts as the user, or as the actor.
         ClaimsHookError: if a claims hook fails; nothing has been written.
         InvalidScopeError: if ``scope`` is none.
         InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
@@ -113,14 +121,15 @@ def start(
     """
     config = conf.get_config()
     _check_methods(amr, acr)
-    if not audience.isprintable():
-        raise ValueError("An audience holds no control characters.")
+    if not audience.isprintable() or len(audience) > MAX_LENGTH:
+        raise ValueError(f"An audience holds no control characters, and at most {MAX_LENGTH} others.")
     if not user.is_active:
         raise InvalidTokenError("user_inactive")
-    if actor is not None:
-        _check_actor(actor, user, allow_superuser=allow_superuser)
     if refreshable is None:
         refreshable = actor is None
+    if actor is not None:
+        _check_actor(actor, user, allow_superuser=allow_superuser and not refreshable)
+    _check_presence(request, user, actor)
     using = RefreshToken.write_alias()
     now = database_now(using)
     session = RefreshToken(
@@ -128,7 +137,7 @@ def start(
         created_at=now,
         rotated_at=now,
         last_seen_on=now.date(),
-        auth_time=now,
+        auth_time=now if auth_time is None else min(auth_time, now),
         expires_at=now + (config.session_lifetime if refreshable else config.access_token_lifetime),
         amr=list(amr),
         acr=acr,
@@ -191,6 +200,8 @@ def refresh(
     claims = tokens.read_refresh(raw)
     for _ in range(2):
         session, now = rotation.read(claims, using=using, transport=transport)
+        if session.actor and getattr(session.user, "is_superuser", False):
+            raise InvalidTokenError("revoked")  # he was none when it began
         step = rotation.judge(session, claims.generation, now)
         if step is rotation.Step.REUSE:
             _end_reused(session, now=now, using=using, request=request)
@@ -293,6 +304,8 @@ def locate(raw: str) -> RefreshToken | None:
 def _check_methods(amr: Sequence[str], acr: str) -> None:
     if isinstance(amr, str) or not all(text.isprintable() for text in (*amr, acr)) or not all(amr):
         raise ValueError("amr is a list of methods, none empty; amr and acr hold no control characters.")
+    if len(acr) > MAX_LENGTH:
+        raise ValueError(f"acr, how the user was authenticated besides amr, has at most {MAX_LENGTH} characters.")
 
 
 def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
@@ -301,7 +314,19 @@ def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_super
     if user_key(actor) == user_key(user):
         raise PermissionDenied("Nobody acts as himself.")
     if getattr(user, "is_superuser", False) and not allow_superuser:
-        raise PermissionDenied("Nobody acts as a superuser, unless allow_superuser says so.")
+        raise PermissionDenied("Nobody acts as a superuser, unless allow_superuser says so, and without refresh token.")
+
+
+def _check_presence(request: HttpRequest | None, *users: AbstractBaseUser | None) -> None:
+    """Refuse those who are not there: somebody acts as them in this request.
+
+    He would get a session that does not name him, and that does not end with his own account.
+    """
+    token = getattr(request, "auth", None)  # REST framework puts it on Django's request too
+    if not isinstance(token, AccessToken) or not token.actor or token.issuer != conf.get_config().issuer:
+        return
+    if token.subject in [subject_of(user) for user in users if user is not None]:
+        raise PermissionDenied("Somebody else acts as this user.")
 
 
 def _client(request: HttpRequest | None) -> dict[str, Any]:

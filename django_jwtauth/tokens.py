@@ -15,7 +15,6 @@ from . import claims as hooks
 from . import conf, jws
 from .cookies import MAX_SIZE
 from .database import epoch
-from .errors import ClaimsHookError
 from .models import RefreshToken
 from .verifier import AccessToken
 
@@ -154,4 +153,4 @@ def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -
     if not given:
         return ImproperlyConfigured(f"JWTAUTH['MAX_TOKEN_LENGTH'] is too small: {message}")
     biggest = max(given, key=lambda path: len(repr(given[path])))
-    return ClaimsHookError(biggest, message, reason="too_long")
+    return hooks.failure(biggest, message, reason="too_long")

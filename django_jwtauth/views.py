@@ -132,14 +132,11 @@ class TokenPairView(JWTAuthView):
 
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the answer (RFC 6749 section 5.1, with the member names of Simple JWT)."""
-        data = {
-            "access": pair.access,
-            "refresh": pair.refresh,
-            "token_type": "Bearer",
-            "expires_in": pair.expires_in,
-            "refresh_expires_in": pair.refresh_expires_in,
-        }
-        return {**data, "scope": pair.scope} if pair.scope or self._has_asked else data
+        data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
+        if pair.refresh:  # a subclass may start sessions without
+            data |= {"refresh": pair.refresh, "refresh_expires_in": pair.refresh_expires_in}
+        # RFC 6749 section 5.1: whenever it may be another one than the client thinks, also if nothing is left of it.
+        return {**data, "scope": pair.scope} if pair.session.scope or self._has_asked else data
 
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Answer."""
@@ -373,6 +370,7 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
             "iat": int(epoch(session.rotated_at)),
             "exp": int(epoch(session.idle_at)),
             **({"scope": session.scope} if session.scope else {}),
+            **({"act": {"sub": session.actor}} if session.actor else {}),  # RFC 8693 section 4.1
         }
 
 

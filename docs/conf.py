@@ -25,6 +25,7 @@ release = "0.1.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore = [("py:exc", "PermissionDenied")]  # Django's own
 
 html_theme = "furo"
 html_title = "django-jwtauth"

@@ -1,8 +1,12 @@
 """The system checks: each is provoked once, and none finds anything in sound settings."""
 
+import collections.abc
 import datetime
+import functools
+import typing
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core import checks as django_checks
 from django.db import connections
 from django.test import override_settings
@@ -27,6 +31,57 @@ def hook_without_session(user, *, request):
 
 async def async_hook(user, *, request, session):
     return {}
+
+
+def typed_hook(user, *, request, session) -> "dict[str, object]":
+    return {}
+
+
+def hook_of_a_list(user, *, request, session) -> list[str]:
+    return []
+
+
+def hook_of_nothing(user, *, request, session) -> None:
+    pass
+
+
+def names(user, *, request, session) -> "collections.abc.Iterator[str]":
+    yield "orders:read"
+
+
+def one_text(user, *, request, session) -> str:
+    return "orders:read"
+
+
+def names_or_none(user, *, request, session) -> list[str] | None:
+    return []
+
+
+def strangely_typed(user, *, request, session) -> "NoSuchType":  # noqa: F821
+    return []
+
+
+class Claims(typing.TypedDict):
+    tenant: str
+
+
+def typed_dict_hook(user, *, request, session) -> Claims:
+    return {"tenant": "acme"}
+
+
+def anything(user, *, request, session) -> typing.Any:
+    return {}
+
+
+class Names:
+    """An object that is called."""
+
+    def __call__(self, user, *, request, session):
+        return []
+
+
+def names_of(first, user, *, request, session):
+    return [first]
 
 
 not_callable = {}
@@ -68,9 +123,12 @@ PROVOKED = [
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_without_session"])),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "not_callable"])),
     ("jwtauth.E004", jwtauth(CLAIMS_HOOKS=[HOOKS + "async_hook"])),
+    ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_of_a_list"])),
+    ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_of_nothing"])),
     ("jwtauth.E005", jwtauth(SUBJECT_FIELD="no_such_field")),
     ("jwtauth.E006", jwtauth(SUBJECT_FIELD="email")),
     ("jwtauth.E007", {"DATABASE_ROUTERS": ["tests.test_checks.UsersElsewhere"]}),
+    ("jwtauth.E009", jwtauth(CLAIMS={"org": "organisation_id"})),
     ("jwtauth.W001", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}),
     ("jwtauth.W001", {"USE_X_FORWARDED_HOST": True}),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}),
@@ -128,6 +186,15 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
         jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
+        jwtauth(
+            CLAIMS_HOOKS=[HOOKS + name for name in ("typed_hook", "typed_dict_hook", "strangely_typed", "anything")]
+        ),
+        jwtauth(CLAIMS_HOOKS=[f"django_jwtauth.hooks.{name}" for name in ("groups", "permissions", "staff")]),
+        jwtauth(CLAIMS={"email": "email", "key": "pk", "staff": "is_staff", "known": "is_authenticated"}),
+        jwtauth(SCOPES=names, AUDIENCES=HOOKS + "names"),
+        jwtauth(SCOPES=["orders:read"], AUDIENCES=["https://stock.example.com"]),
+        jwtauth(SCOPES=functools.partial(names_of, "orders:read"), AUDIENCES=Names()),
+        jwtauth(SCOPES=names_or_none, AUDIENCES=strangely_typed),
         {"USE_X_FORWARDED_HOST": True, **jwtauth(NUM_PROXIES=1)},
         classes(OURS, SESSION),
         classes(OwnAuthentication, SESSION),
@@ -149,6 +216,13 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "trusted-localhost",
         "hook",
         "cookies",
+        "typed hooks",
+        "our hooks",
+        "claims",
+        "callables",
+        "lists",
+        "objects",
+        "odd types",
         "proxies",
         "ours-first",
         "own-first",
@@ -187,6 +261,66 @@ def test_each_issuer_over_http_is_named():
 def test_cookies_of_a_domain_over_http_are_two_findings():
     with override_settings(**jwtauth(COOKIES={"secure": False, "domain": "example.com"})):
         assert [message.id for message in found()] == ["jwtauth.W008", "jwtauth.W009"]
+
+
+FOR_NAMES = [
+    ("jwtauth.E002", HOOKS + "no_such_function", "'tests.test_checks.no_such_function' cannot be imported"),
+    ("jwtauth.E002", "orders.read", "'orders.read' cannot be imported"),
+    ("jwtauth.E003", hook_without_session, "'hook_without_session' cannot be called"),
+    ("jwtauth.E003", HOOKS + "hook_without_session", "'tests.test_checks.hook_without_session' cannot be called"),
+    ("jwtauth.E003", HOOKS + "not_callable", "'tests.test_checks.not_callable' cannot be called"),
+    ("jwtauth.E003", functools.partial(names_of), "functools.partial(<function names_of"),
+    ("jwtauth.E003", one_text, "'one_text' is annotated to return something else"),
+    ("jwtauth.E003", HOOKS + "hook_of_nothing", "'tests.test_checks.hook_of_nothing' is annotated to return"),
+    ("jwtauth.E004", async_hook, "'async_hook' is async"),
+    ("jwtauth.E004", HOOKS + "async_hook", "'tests.test_checks.async_hook' is async"),
+]
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize("setting", ["SCOPES", "AUDIENCES"])
+@pytest.mark.parametrize(("id", "source", "problem"), FOR_NAMES, ids=[problem for _, _, problem in FOR_NAMES])
+def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id, source, problem):
+    with override_settings(**jwtauth(**{setting: source})):
+        (message,) = found()
+    assert message.id == id
+    assert message.msg.startswith(f"JWTAUTH['{setting}'] {problem}")
+    assert ("returns names" in message.hint) == (id == "jwtauth.E003")
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize(
+    ("attribute", "problem"),
+    [
+        ("no_such_attribute", "there is no attribute auth.User.no_such_attribute"),
+        ("profile.organisation_id", "there is no attribute auth.User.profile"),
+        ("get_full_name", "auth.User.get_full_name is a method"),
+        ("get_full_name.x", "auth.User.get_full_name is a method"),
+        ("normalize_username", "auth.User.normalize_username is a method"),
+        ("groups", "auth.User.groups is no value, but what is related"),
+        ("groups.name", "auth.User.groups is no value, but what is related"),
+    ],
+)
+def test_a_claim_is_mapped_to_an_attribute_that_is_there_and_is_a_value(attribute, problem):
+    with override_settings(**jwtauth(CLAIMS={"email": "email", "wrong": attribute})):
+        (message,) = found()
+    assert (message.id, message.msg) == ("jwtauth.E009", f"JWTAUTH['CLAIMS']['wrong']: {problem}.")
+
+
+def test_a_path_is_followed_through_related_models_and_no_further(monkeypatch):
+    """The user model is another one here: what admins have done leads to users and to content types."""
+    monkeypatch.setattr(checks, "get_user_model", lambda: LogEntry)
+    sound = ["user.email", "user_id", "user.pk.x", "content_type.app_label", "action_flag.x", "object_id"]
+    with override_settings(**jwtauth(CLAIMS=dict(zip("abcdef", sound, strict=True)))):
+        assert checks.check_claims() == []
+    broken = {"a": "user", "b": "content_type.model_class", "c": "user.mail", "d": "user.groups"}
+    with override_settings(**jwtauth(CLAIMS=broken)):
+        assert [message.msg.partition("]: ")[2] for message in checks.check_claims()] == [
+            "admin.LogEntry.user is no value, but what is related.",
+            "contenttypes.ContentType.model_class is a method.",
+            "there is no attribute auth.User.mail.",
+            "auth.User.groups is no value, but what is related.",
+        ]
 
 
 def test_each_id_belongs_to_one_kind_of_finding():

@@ -7,6 +7,8 @@ import types
 import uuid
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy
 
@@ -51,6 +53,14 @@ def whatever(user, *, request, session):
     return value
 
 
+def only_ada(user, *, request, session):
+    return {"name": {"ada": "Ada"}[user.username]}
+
+
+def failing(user, *, request, session):
+    return [1 / 0]
+
+
 def small(user, *, request, session):
     return {"small": "x"}
 
@@ -62,6 +72,23 @@ def hooks(settings):
 
     yield hooks
     given.clear()
+
+
+@pytest.fixture
+def logged_in():
+    users = []
+
+    def receiver(sender, user, **kwargs):
+        users.append(user)
+
+    user_logged_in.connect(receiver)
+    yield users
+    user_logged_in.disconnect(receiver)
+
+
+def everything():
+    """All that a sign-in or a refresh may write."""
+    return list(RefreshToken.objects.values()), list(get_user_model().objects.values())
 
 
 def claims_of(pair):
@@ -264,6 +291,66 @@ def test_after_a_bad_hook_the_same_refresh_token_works(user, hooks, age, value, 
     assert RefreshToken.objects.values().get() == before
     given["value"] = {}
     assert sessions.refresh(pair.refresh).session.generation == 1
+
+
+FAILING = {
+    "raises": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, ZeroDivisionError("secret"), PATH + "whatever: it raised Zero"),
+    "registered": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"Sub": "root"}, PATH + "whatever: it may not set 'Sub'"),
+    "no JSON": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"a": {1, 2}}, PATH + "whatever: the claim 'a' is no JSON"),
+    "no mapping": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, None, PATH + "whatever: it must return a mapping"),
+    "too long": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"a": "x" * 5000}, PATH + "whatever: the access token would"),
+    "is not there": ({"CLAIMS_HOOKS": [PATH + "missing"]}, None, PATH + "missing: it raised ImportError"),
+    "attribute": ({"CLAIMS": {"org": "profile.org"}}, None, "JWTAUTH['CLAIMS']['org']: it raised AttributeError"),
+    "scopes": ({"SCOPES": PATH + "failing"}, None, "JWTAUTH['SCOPES']: it raised ZeroDivisionError"),
+    "audiences": ({"AUDIENCES": PATH + "failing"}, None, "JWTAUTH['AUDIENCES']: it raised ZeroDivisionError"),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", FAILING)
+def test_a_hook_that_fails_is_500_is_named_in_the_log_and_changes_nothing(
+    user, client, settings, age, caplog, logged_in, what
+):
+    """At sign-in and at a refresh; and the same refresh token works as soon as the hook does."""
+    jwtauth, given["value"], logged = FAILING[what]
+    client.raise_request_exception = False
+    settings.JWTAUTH = {"SCOPES": ["read"], "AUDIENCES": ["stock"]}
+    body = {"username": "ada", "password": "correct horse", "scope": "read"}
+    first = client.post("/auth/token/", body).json()
+    age(RefreshToken.objects.get(), HOUR)
+    before = everything()
+    logged_in.clear()
+    settings.JWTAUTH = jwtauth
+    for path, data in (
+        ("/auth/token/", {**body, "resource": "stock"} if what == "audiences" else body),
+        (
+            "/auth/token/refresh/",
+            {"refresh": first["refresh"], **({"resource": "stock"} if what == "audiences" else {})},
+        ),
+    ):
+        caplog.clear()
+        response = client.post(path, data)
+        assert response.status_code == 500
+        (message,) = (record.getMessage() for record in caplog.records if record.name == "django_jwtauth")
+        assert message.startswith(f"Claims hook {logged}")
+        assert "secret" not in message
+        assert everything() == before
+        assert logged_in == []
+    given["value"] = {}
+    settings.JWTAUTH = {"CLAIMS_HOOKS": [PATH + "whatever"]}
+    response = client.post("/auth/token/refresh/", {"refresh": first["refresh"]})
+    assert response.status_code == 200
+    assert RefreshToken.objects.get().generation == 1
+    assert client.get("/whoami/", **bearer(response.json()["access"])).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_hook_that_fails_for_one_user_fails_for_no_other(user, client, settings):
+    get_user_model().objects.create_user("bob", password="correct horse")
+    settings.JWTAUTH = {"CLAIMS_HOOKS": [PATH + "only_ada"]}
+    client.raise_request_exception = False
+    for name, status in (("bob", 500), ("ada", 200)):
+        assert client.post("/auth/token/", {"username": name, "password": "correct horse"}).status_code == status
 
 
 @pytest.mark.django_db

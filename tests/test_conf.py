@@ -259,6 +259,32 @@ def test_no_setting_was_forgotten_above():
         ({"SUBJECT_FIELD": 1}, "JWTAUTH['SUBJECT_FIELD']"),
         ({"CLAIMS_HOOKS": "a.b"}, "JWTAUTH['CLAIMS_HOOKS']"),
         ({"CLAIMS_HOOKS": [len]}, "JWTAUTH['CLAIMS_HOOKS']"),
+        ({"CLAIMS": ["email"]}, "JWTAUTH['CLAIMS']"),
+        ({"CLAIMS": None}, "JWTAUTH['CLAIMS']"),
+        ({"CLAIMS": {"mail": ["email"]}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": None}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": ""}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": "email."}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": "a..b"}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": "email()"}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": "_state"}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"mail": "email.__class__"}}, "JWTAUTH['CLAIMS']['mail']"),
+        ({"CLAIMS": {"": "email"}}, "JWTAUTH['CLAIMS'] must name claims, and '' is"),
+        ({"CLAIMS": {5: "email"}}, "JWTAUTH['CLAIMS'] must name claims, and 5 is"),
+        ({"CLAIMS": {"a\nb": "email"}}, "JWTAUTH['CLAIMS'] must name claims, and 'a\\nb' is"),
+        ({"CLAIMS": {"sub": "email"}}, "JWTAUTH['CLAIMS'] may not set 'sub'"),
+        ({"CLAIMS": {"Client-Id": "email"}}, "JWTAUTH['CLAIMS'] may not set 'Client-Id'"),
+        ({"CLAIMS": {"su\u200bb": "email"}}, "JWTAUTH['CLAIMS'] may not set 'su\\u200bb'"),
+        ({"SCOPES": "read"}, "JWTAUTH['SCOPES']"),
+        ({"SCOPES": ""}, "JWTAUTH['SCOPES']"),
+        ({"SCOPES": {"read"}}, "JWTAUTH['SCOPES']"),
+        ({"SCOPES": ["read", 5]}, "JWTAUTH['SCOPES']"),
+        ({"SCOPES": ["read write"]}, "JWTAUTH['SCOPES']"),
+        ({"SCOPES": [""]}, "JWTAUTH['SCOPES']"),
+        ({"AUDIENCES": "stock"}, "JWTAUTH['AUDIENCES']"),
+        ({"AUDIENCES": 5}, "JWTAUTH['AUDIENCES']"),
+        ({"AUDIENCES": ["a\nb"]}, "JWTAUTH['AUDIENCES']"),
+        ({"AUDIENCES": [None]}, "JWTAUTH['AUDIENCES']"),
         ({"MAX_SESSIONS_PER_USER": 0}, "JWTAUTH['MAX_SESSIONS_PER_USER']"),
         ({"MAX_SESSIONS_PER_USER": True}, "JWTAUTH['MAX_SESSIONS_PER_USER']"),
         ({"TOKEN_CACHE_SIZE": -1}, "JWTAUTH['TOKEN_CACHE_SIZE']"),
@@ -413,6 +439,10 @@ def test_a_public_key_cannot_stand_first():
         {"NUM_PROXIES": SECRET},
         {"LEEWAY": SECRET},
         {"CLAIMS_HOOKS": SECRET},
+        {"CLAIMS": SECRET},
+        {"CLAIMS": {"mail": [SECRET]}},
+        {"SCOPES": SECRET},
+        {"AUDIENCES": [SECRET, 5]},
         {"AUDIENCE": {SECRET}},
         {"THROTTLE_RATES": {"login": SECRET}},
         {"MAX_TOKEN_LENGTH": [SECRET]},
@@ -540,3 +570,17 @@ def test_a_duration_that_no_date_could_hold_is_refused(settings, key):
     settings.JWTAUTH = {key: datetime.timedelta.max}
     with pytest.raises(conf.InvalidSettingsError, match=key):
         conf.get_config()
+
+
+@pytest.mark.parametrize("name", ["SCOPES", "AUDIENCES"])
+@pytest.mark.parametrize("given", [None, [], ("a", "b"), ["a"], len, "project.auth.names"], ids=repr)
+def test_names_may_be_listed_or_computed(name, given):
+    with override_settings(JWTAUTH={name: given}):
+        value = getattr(conf.get_config(), name.lower())
+    assert value == (tuple(given) if isinstance(given, list | tuple) else given)
+
+
+def test_paths_of_claims_are_read_once():
+    with override_settings(JWTAUTH={"CLAIMS": {"org": "profile.organisation_id", "https://example.com/sub": "email"}}):
+        claims = conf.get_config().claims
+    assert claims == {"org": ("profile", "organisation_id"), "https://example.com/sub": ("email",)}

@@ -10,8 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, example, given, settings
 
+from django_jwtauth import claims, jws
 from django_jwtauth.ending import MANY_SESSIONS
+from tests import json_values
 
 from . import apache, issuers
 from .issuers import AUDIENCE, Issuer, claims_of, wait_until
@@ -73,6 +76,26 @@ def test_takes_the_good_token_and_refuses_the_bad_ones(name, algorithm, node, of
         assert re.search("^401 " if name == "apache" else REASONS[what], bad[what]["refused"]), (what, bad[what])
     if name != "apache":
         assert (verifier.checks_typ == BY_HAND) == ("its typ is another one" in bad["typ"]["refused"])
+
+
+def test_claims_come_out_in_node_as_they_went_in(node, offers):
+    """Numbers as JavaScript has them: doubles."""
+    examples = []
+
+    @settings(max_examples=300, deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
+    @example({name: {"__proto__": {"constructor": [None, True, 2**53 - 1]}} for name in json_values.ODD_NAMES})
+    @given(json_values.claims)
+    def collect(values):
+        examples.append(values)
+
+    collect()
+    issuer, key = offers["ES256"].issuer, issuers.KEYS["ES256"]
+    own = claims_of(issuer.sign_in()["access"])
+    with asking_node(node, "jose", issuer.url, AUDIENCE, "ES256") as ask:
+        for given_by_hook in examples:
+            token = jws.sign({**own, **claims.checked("hook", given_by_hook)}, typ="at+jwt", key=key)
+            seen = ask(token)["claims"]
+            assert json_values.same(seen, {**own, **given_by_hook}, exactly=False)
 
 
 def test_a_token_that_was_accepted_is_refused_when_it_has_expired(node, offers):

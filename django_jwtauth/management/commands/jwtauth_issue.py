@@ -1,11 +1,15 @@
 """Issue tokens to a user who does not sign in: a service account."""
 
+import contextlib
+import io
 import json
 import os
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from ... import sessions
@@ -41,34 +45,51 @@ class Command(BaseCommand):
         except users.DoesNotExist:
             raise CommandError(f"There is no user {options['username']!r}.") from None
         # Before there is a session: one whose tokens nobody gets would be left.
-        descriptor = None if output is None else _create(output)
-        try:
-            pair = sessions.start(
-                user,
-                scope=options["scope"],
-                audience=options["audience"],
-                refreshable=not options["access_only"],
-            )
-        except (JWTAuthError, ValueError) as error:
-            if descriptor is not None:
-                os.close(descriptor)
-                os.unlink(output)
-            inactive = isinstance(error, InvalidTokenError)
-            raise CommandError(f"The user {options['username']!r} is not active." if inactive else str(error)) from None
+        with contextlib.nullcontext() if output is None else _new_file(output) as file:
+            try:
+                pair = sessions.start(
+                    user,
+                    scope=options["scope"],
+                    audience=options["audience"],
+                    refreshable=not options["access_only"],
+                )
+            except InvalidTokenError:
+                raise CommandError(f"The user {options['username']!r} is not active.") from None
+            except (JWTAuthError, ImproperlyConfigured, ValueError) as error:
+                raise CommandError(str(error)) from None
+            try:
+                self._write(pair, file)
+            except OSError as error:
+                sessions.revoke(pair.session, reason="not delivered")
+                raise CommandError(f"The tokens cannot be written: {error.strerror}") from None
+        if output is not None:
+            self.stdout.write(f"{output}: tokens of session {pair.session.pk}")
+
+    def _write(self, pair: sessions.TokenPair, file: io.FileIO | None) -> None:
         answer = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in, "scope": pair.scope}
         if pair.refresh:
             answer |= {"refresh": pair.refresh, "refresh_expires_in": pair.refresh_expires_in}
         text = json.dumps(answer)
-        if descriptor is None:
+        if file is None:
             self.stdout.write(text)
+            self.stdout.flush()
             return
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{text}\n")
-        self.stdout.write(f"{output}: tokens of session {pair.session.pk}")
+        rest = f"{text}\n".encode()
+        while rest:  # a disk that gets full takes a part
+            rest = rest[file.write(rest) :]
 
 
-def _create(path: str) -> int:
+@contextlib.contextmanager
+def _new_file(path: str) -> Iterator[io.FileIO]:
+    """Open a file that only its owner may read; if anything fails, there will be none."""
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        # Unbuffered: what cannot be written is known at once.
+        with io.FileIO(descriptor, "w") as file:
+            yield file
+    except BaseException:
+        os.unlink(path)
+        raise

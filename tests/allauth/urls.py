@@ -1,0 +1,18 @@
+"""Our endpoints, django-allauth's, and the view that exchanges its session for tokens."""
+
+from django.http import HttpResponse
+from django.urls import include, path
+
+from tests.urls import StatelessWhoAmI, WhoAmI
+
+from .tokens import SessionTokenView
+
+urlpatterns = [
+    path("auth/token/session/", SessionTokenView.as_view()),
+    path("auth/", include("django_jwtauth.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("welcome/", lambda request: HttpResponse("welcome")),
+    path("whoami/", WhoAmI.as_view()),
+    path("stateless/", StatelessWhoAmI.as_view()),
+]
