@@ -237,7 +237,7 @@ def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W008: cookies of the browser endpoints travel over http; W009: they are handed to all hosts of a domain; W010: the CSRF
+    """W008: cookies of the browser endpoints travel over http; W009: all hosts of a domain get them; W010: the CSRF
     cookie stays at home where they do not."""
     if _problems():
         return []
@@ -252,7 +252,7 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
     if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
         message = (
-            "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all are refused."
+            "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all fail."
         )
         hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))

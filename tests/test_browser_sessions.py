@@ -13,8 +13,8 @@ from django_jwtauth import cookies, sessions, tokens
 from django_jwtauth.errors import ClaimsHookError, InvalidTokenError
 from django_jwtauth.models import RefreshToken
 
-from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .test_browser_views import LOGIN, RENEW, me, sid, stored
 from .test_views import assert_refused, rows
 

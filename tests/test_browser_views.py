@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions, signals
 from django_jwtauth.models import RefreshToken
 
-from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .test_views import assert_refused, rows
 
 CSRF, LOGIN, RENEW, LOGOUT = (f"/auth/browser/{name}/" for name in ("csrf", "login", "refresh", "logout"))

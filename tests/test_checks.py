@@ -185,7 +185,10 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         trusting("https://auth.example.com"),
         trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
-        jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
+        {
+            "CSRF_COOKIE_SAMESITE": "None",
+            **jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
+        },
         jwtauth(
             CLAIMS_HOOKS=[HOOKS + name for name in ("typed_hook", "typed_dict_hook", "strangely_typed", "anything")]
         ),

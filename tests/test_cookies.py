@@ -28,8 +28,8 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 
 from . import urls
-from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .test_browser_views import ACROSS, FOREIGN, PAGE, REFUSED, assert_csrf_refused
 
 pytestmark = pytest.mark.urls(__name__)

@@ -6,8 +6,8 @@ from django.urls import get_resolver
 
 from django_jwtauth.keys import Key
 
-from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .conftest import bearer
+from .cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from .test_browser_views import ACROSS, FOREIGN, PAGE
 
 pytestmark = pytest.mark.django_db

@@ -78,7 +78,7 @@ def is_verified(raw, scopes):
 SCOPES = [
     ("", None, "", "", ""),
     (R, None, "", "", ""),
-    (R, None, R, "", INVALID_SCOPE),
+    (R, None, R, "", ""),
     ("", [], "", "", ""),
     (R, [], "", "", ""),
     (R, [], R, "", INVALID_SCOPE),

@@ -206,8 +206,8 @@ def test_scopes_by_method_and_the_refusal_that_is_shown(project, client, user):
     assert client.post("/orders/", **writer).status_code == 201
 
 
-def test_the_refusal_of_more_scope_that_is_shown(project, client, pair):
-    answer = refresh(client, pair.refresh, scope="orders:read")
+def test_the_refusal_of_more_scope_that_is_shown(project, client, user):
+    answer = refresh(client, sessions.start(user, scope="orders:write").refresh, scope="orders:read")
     assert given(answer) == shown("docs/endpoints.md", "### A scope or resource that may not be had")
 
 
