@@ -243,7 +243,7 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     cookies = conf.get_config().cookies
     messages: list[checks.CheckMessage] = []
-    if not cookies.secure:
+    if not cookies.secure and not settings.DEBUG:  # of that, Django itself warns
         message = "JWTAUTH['COOKIES']['secure'] is off: tokens in cookies are sent over http, for all to read."
         messages.append(checks.Warning(message, hint="Switch it off for development only.", id="jwtauth.W008"))
     if cookies.domain:
