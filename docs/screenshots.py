@@ -16,14 +16,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.browser.settings")
 django.setup()  # what follows knows users, and so needs the apps
 
 from example_project.demo.accounts import ADMIN  # noqa: E402
-from tests.browser.example import LAUNCH, running  # noqa: E402
+from tests.browser.app import App  # noqa: E402
+from tests.browser.example import FIREFOX, IPHONE, LAUNCH, Device, running  # noqa: E402
 from tests.browser.keyboard import Keyboard  # noqa: E402
 
 IMAGES = Path(__file__).parent / "images"
 LIST = "/admin/django_jwtauth/refreshtoken/"
 WIDTH = 1400
-# The admin takes each system's own font; this one looks alike wherever the pictures are made.
-FONT = ':root { --font-family-primary: "Liberation Sans", Arial, sans-serif; }'
+PAGE_SIZE = {"width": 1120, "height": 1010}
+# Both take each system's own font; this one looks alike wherever the pictures are made.
+FONT = """
+:root { --font-family-primary: "Liberation Sans", Arial, sans-serif; }
+body { font-family: "Liberation Sans", Arial, sans-serif; }
+"""
 
 
 def main(directory):
@@ -48,12 +53,31 @@ def main(directory):
         page.emulate_media(color_scheme="dark")
         _take(page, LIST, 780, directory / "admin-sessions-dark.png")
 
+        with browser.new_context(bypass_csp=True, viewport=PAGE_SIZE, reduced_motion="reduce") as context:
+            _take_page(context.new_page(), example, directory)
+
 
 def _take(page, address, height, path):
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto(address)
     page.add_style_tag(content=FONT)
     page.screenshot(path=path)
+
+
+def _take_page(page, example, directory):
+    for user_agent in (IPHONE, FIREFOX):
+        Device(example, user_agent=user_agent)
+    app = App.open(page, example, "header").sign_in()
+    app.sees_both_services()
+    for item, quantity in (("biscuits", 1), ("coffee", 2), ("tea", 12)):
+        app.order(item, quantity)
+    app.button("Cancel 1 × biscuits").click()
+    app.says("Cancelled: 1 × biscuits.")
+    page.add_style_tag(content=FONT)
+    page.evaluate("document.activeElement.blur()")
+    for scheme, name in (("light", "page.png"), ("dark", "page-dark.png")):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=directory / name)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ JWTAUTH = {
     "ISSUER": ISSUER,
     "AUDIENCE": "example-project",  # whom the tokens are for: this service, and others of the project
     "SIGNING_KEYS": [{"alg": "ES256", "file": SIGNING_KEY_FILE}],
+    "CLAIMS": {"preferred_username": "username"},
     "CLAIMS_HOOKS": ["example_project.claims.add_groups"],
     "COOKIES": {"secure": not DEBUG},  # over http the demo could set no others
     # Both are the defaults, unless the environment says otherwise.

@@ -36,12 +36,14 @@ class Example:
     def __init__(self, directory):
         self.port, self.stock_port, self.page_port = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
+        self.page_url = f"http://127.0.0.1:{self.page_port}"
+        self.database = directory / "demo.sqlite3"
         self._log = directory / "demo.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(READ_BY_EXAMPLE)}
         self._environment = {
             **inherited,
             "DJANGO_SETTINGS_MODULE": "tests.browser.served",
-            "DEMO_DATABASE": str(directory / "demo.sqlite3"),
+            "DEMO_DATABASE": str(self.database),
             "DEMO_ISSUER": self.url,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
@@ -49,7 +51,7 @@ class Example:
         self._process = None
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start it, and wait until all three of its servers answer."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.browser.serve", *self._ports()],
@@ -60,7 +62,7 @@ class Example:
                 stderr=log,
             )
         deadline = time.monotonic() + PATIENCE
-        while not _is_open(self.port):
+        while not all(map(_is_open, (self.port, self.stock_port, self.page_port))):
             assert self._process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.05)
@@ -101,12 +103,18 @@ class Example:
 
 @contextlib.contextmanager
 def running(directory, *people):
-    """Run the example until the end, with groups of ``people.py``. Its log is shown if something fails."""
-    example = Example(directory)
-    try:
-        example.start()
+    """Run the example until the end, with groups of ``people.py``; see :func:`serving`."""
+    with serving(Example(directory)) as example:
         if people:
             example.run("tests.browser.people", *people)
+        yield example
+
+
+@contextlib.contextmanager
+def serving(example):
+    """Run an example until the end. Its log is shown if something fails."""
+    try:
+        example.start()
         yield example
     except BaseException:
         sys.stderr.write(example.log)

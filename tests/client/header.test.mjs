@@ -120,6 +120,20 @@ test("a token whose time is up is not sent any more", async (t) => {
   assert.deepEqual([issuer.refreshes, issuer.sent("/api/thing/").length], [1, 1]);
 });
 
+test("a service that wants a recent sign-in is no reason to refresh, however old the token", async (t) => {
+  const issuer = await Issuer.start(t);
+  issuer.lifetime = 1;
+  const client = await signedIn(t, issuer, { proactive: false });
+  const reason = "insufficient_user_authentication";
+  issuer.trouble("/api/thing/", async ({ write }) => {
+    while (client.expiresIn > 0.4) await new Promise((resolve) => setTimeout(resolve, 10));
+    write({ status: 401, data: { code: reason, reason, max_age: "300" } });
+  });
+  const response = await client.fetch(issuer.thing);
+  assert.deepEqual([response.status, (await response.json()).reason], [401, reason]);
+  assert.deepEqual([client.signedIn, issuer.refreshes], [true, 0]);
+});
+
 test("refreshes by itself before the time is up", async (t) => {
   const issuer = await Issuer.start(t);
   issuer.lifetime = 0.4;

@@ -125,9 +125,9 @@ function show({ focus = true } = {}) {
   byId("password").value = "";
   byId("signin-error").textContent = "";
   byId("confirm").close();
+  for (const shown of ["who", "groups", "claims", "orders", "stock", "devices"]) byId(shown).replaceChildren();
   if (signedIn) {
     notify("You are signed in.", "good");
-    for (const list of ["orders", "stock", "devices"]) byId(list).replaceChildren();
     showToken();
     for (const load of [loadOrders, loadStock, loadDevices]) load().catch(complain);
   }
@@ -242,8 +242,7 @@ async function loadStock() {
     byId("items").replaceChildren(...items.map(({ item }) => element("option", { value: item })));
   } catch (error) {
     if (!client.signedIn) return;
-    const why = client.mode === "cookie" ? "This service takes no cookies, and no script has the token. " : "";
-    byId("stock").replaceChildren(element("li", { className: "error" }, why + explain(error)));
+    byId("stock").replaceChildren(element("li", { className: "error" }, explain(error)));
   }
 }
 

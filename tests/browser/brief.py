@@ -1,0 +1,14 @@
+"""Settings of a server whose access tokens end at once, so that ten of them can be seen to end."""
+
+from datetime import timedelta
+
+from .served import *  # noqa: F403
+from .served import JWTAUTH as SERVED
+
+JWTAUTH = {
+    **SERVED,
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=3),
+    "LEEWAY": timedelta(0),
+    # Tabs without locks refresh one by one: eighty times in this one minute, where it would be an hour.
+    "THROTTLE_RATES": {"refresh": None},
+}
