@@ -251,9 +251,7 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = "Leave it out; pages of other hosts call this one, and its cookies come along."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
     if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
-        message = (
-            "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all fail."
-        )
+        message = "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all fail."
         hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))
     return messages

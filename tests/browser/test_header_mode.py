@@ -41,7 +41,8 @@ def test_signs_in_calls_both_services_refreshes_and_signs_out(open_window, examp
     keeps_nothing(app)
 
     app.button("Sign out").click()
-    app.is_signed_out("You have signed out.")
+    app.is_signed_out("You have signed out.")  # at once: the server is told meanwhile
+    expect(app.log("POST /api/auth/token/blacklist/")).to_have_count(1)
     assert database.row(session).reason == "logout"
     keeps_nothing(app)
 
