@@ -62,7 +62,7 @@ def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
     see it at once."""
     if _is_ours(instance, using):
         ending.end_acting([instance], reason=RevokedReason.USER_DELETED, using=using)
-    revocation.mark_stale_on_commit(using)
+        revocation.mark_stale_on_commit(using)
 
 
 def _is_ours(instance: models.Model, using: str) -> TypeGuard[AbstractBaseUser]:

@@ -7,7 +7,10 @@ import pytest
 
 from django_jwtauth.errors import (
     ClaimsHookError,
+    InsufficientScopeError,
     InvalidKeyError,
+    InvalidScopeError,
+    InvalidTargetError,
     InvalidTokenError,
     JWTAuthError,
     RefreshConflictError,
@@ -29,6 +32,9 @@ ERRORS = [
     (InvalidTokenError("invalid", message="Text."), "token_not_valid", "invalid", "Text."),
     (RefreshConflictError(), "temporarily_unavailable", "conflict", "Another refresh of this session is under way."),
     (InvalidKeyError("Too short."), "invalid_key", "invalid", "Too short."),
+    (InvalidScopeError("Too wide."), "invalid_scope", "invalid_scope", "Too wide."),
+    (InvalidTargetError("Unknown."), "invalid_target", "invalid_target", "Unknown."),
+    (InsufficientScopeError("a b"), "insufficient_scope", "insufficient_scope", "The token lacks the scope 'a b'."),
     (ClaimsHookError("a.b", "it raised X."), "claims_hook", "failed", "Claims hook a.b: it raised X."),
     (ClaimsHookError("a.b", "long.", reason="too_long"), "claims_hook", "too_long", "Claims hook a.b: long."),
     (ReservedClaimError("a.b", "it set iss."), "claims_hook", "reserved", "Claims hook a.b: it set iss."),

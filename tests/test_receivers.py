@@ -263,3 +263,11 @@ def is_bound(pair, user):
 
 def is_live(pair):
     return RefreshToken.objects.filter(pk=pair.session.pk, revoked_at__isnull=True).exists()
+
+
+def test_a_user_of_another_database_who_is_deleted_ends_nothing_here(user):
+    sid = sessions.start(get_user_model().objects.create_user("mary"), actor=user).session.pk
+    signals.post_delete.send(type(user), instance=user, using="elsewhere")
+    assert RefreshToken.objects.get(pk=sid).revoked_at is None
+    signals.post_delete.send(type(user), instance=user, using="default")
+    assert RefreshToken.objects.get(pk=sid).revoked_at is not None

@@ -540,3 +540,9 @@ def test_claims_without_a_scope_have_no_scopes():
 def test_no_issuers_at_all_refuse_the_token():
     with pytest.raises(InvalidTokenError):
         verify_any("x", {})
+
+
+def test_scopes_are_a_list():
+    """Each letter of a text would be taken for a scope."""
+    with pytest.raises(TypeError, match="list of scopes"):
+        Verifier(issuer="https://auth.example.com", audience="a").verify("x", scopes="orders:read")
