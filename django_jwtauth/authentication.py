@@ -248,7 +248,7 @@ class CookieMixin(BearerAuthentication):
         """
         _vary_on_cookie(request)
         result = super().authenticate(request)
-        if result is not None and _header_parts(request) is None and request.method not in SAFE_METHODS:
+        if result is not None and _header_parts(request) is None:
             enforce_csrf(request._request)
         return result
 
@@ -304,12 +304,14 @@ write_csrf_cookie: Any = decorator_from_middleware(_CSRFCookie)
 
 
 def enforce_csrf(request: HttpRequest) -> None:
-    """Do Django's CSRF check, which REST framework's views are exempt from.
+    """Do Django's CSRF check, which REST framework's views are exempt from. Safe methods need none.
 
     Raises:
         PermissionDenied: if it fails.
         ParseError: if the token may be in the body, and that cannot be read.
     """
+    if request.method in SAFE_METHODS:
+        return
     check = _CSRFCheck(_no_answer)
     check.process_request(request)
     try:

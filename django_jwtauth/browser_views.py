@@ -12,7 +12,6 @@ from django.middleware.csrf import get_token, rotate_token
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -33,8 +32,7 @@ class BrowserView(JWTAuthView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Enforce the CSRF check, before anything is counted or done."""
-        if request.method not in SAFE_METHODS:
-            enforce_csrf(request._request)
+        enforce_csrf(request._request)
         super().initial(request, *args, **kwargs)
 
     @method_decorator(sensitive_variables())
@@ -87,15 +85,19 @@ class CookiePairView(BrowserView):
         return False
 
 
-class BrowserCSRFView(BrowserView):
-    """Hand out the CSRF token, to pages that may send requests here but cannot read this host's cookies."""
-
-    serializer_class: Any = serializers.EmptySerializer
+class CSRFCookieView(BrowserView):
+    """What those share that hand out a CSRF token: its cookie is in their answer whatever middleware there is."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function, that writes the CSRF cookie whatever middleware there is."""
+        """Return the view function."""
         return write_csrf_cookie(super().as_view(**initkwargs))
+
+
+class BrowserCSRFView(CSRFCookieView):
+    """Hand out the CSRF token, to pages that may send requests here but cannot read this host's cookies."""
+
+    serializer_class: Any = serializers.EmptySerializer
 
     def get(self, request: Request) -> Response:
         """Answer it, unless a page asks that could not use it."""
@@ -104,13 +106,8 @@ class BrowserCSRFView(BrowserView):
         return Response({"csrf_token": get_token(request._request)})
 
 
-class BrowserLoginView(CookiePairView, TokenView):
+class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
     """Sign in: credentials against cookies."""
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function, that writes the CSRF cookie whatever middleware there is."""
-        return write_csrf_cookie(super().as_view(**initkwargs))
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
         """Start a session for this browser, and end the one that it has had so far."""

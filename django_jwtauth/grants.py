@@ -58,15 +58,16 @@ def scope(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> 
         InvalidScopeError: if more is asked for than the session was granted (RFC 6749 section 6).
         ClaimsHookError: if ``SCOPES`` fails.
     """
+    source = conf.get_config().scopes
     granted = tuple(session.scope.split())
-    if not granted and conf.get_config().scopes is None:
+    if not granted and source is None:
         return ""  # nothing here speaks of scopes: what a client asks for means nothing, as at sign-in
     wanted = parse_scope(asked) or granted
     if not set(wanted) <= set(granted):
         raise InvalidScopeError("A refresh may narrow the scope of the sign-in, never widen it.")
     if not wanted:
         return ""
-    allowed = _allowed("SCOPES", conf.get_config().scopes, session, request)
+    allowed = _allowed("SCOPES", source, session, request)
     return " ".join(token for token in wanted if allowed is None or token in allowed)
 
 
@@ -90,7 +91,8 @@ def audience(session: RefreshToken, asked: str, *, request: HttpRequest | None) 
         return wanted or config.audience[0]
     allowed = _allowed("AUDIENCES", config.audiences, session, request)
     # Code may start a session for whom it likes, as long as no setting says otherwise; a client may not.
-    if wanted not in allowed if allowed is not None else not session.audience:
+    is_allowed = wanted in allowed if allowed is not None else bool(session.audience)
+    if not is_allowed:
         raise _unknown_target()
     return wanted
 
