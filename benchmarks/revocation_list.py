@@ -14,9 +14,9 @@ from typing import Any
 import jwt
 from project import EVERYONE, SIZES, fill, machine, new_database, say, table
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
+from django_jwtauth._core.revocation_list import Document, RevocationList
 from django_jwtauth.keys import Key, KeySet
-from django_jwtauth.revocation_list import Document, RevocationList
 
 ISSUER = "https://auth.example.com"
 RUNS = 7
@@ -111,7 +111,7 @@ def measure_document(key: Key) -> None:
 def measure_database() -> None:
     """Measure how the issuer reads its list: all of it, which it does once a minute, and what is new."""
     from django_jwtauth import sessions
-    from django_jwtauth.revocation import LocalRevocations
+    from django_jwtauth.revocation_cache import LocalRevocations
 
     rows, base = [], 0.0
     for name, size in CASES:

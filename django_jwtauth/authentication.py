@@ -1,68 +1,29 @@
-"""Authentication classes for Django REST framework, and the form its refusals take.
+"""Authentication classes for Django REST framework, and the user of a stateless request.
 
 REST framework imports this module while it imports its own views, at times before the apps are loaded: so nothing
 here imports models.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
-from django.http import HttpRequest
-from django.middleware.csrf import CsrfViewMiddleware
-from django.utils.decorators import decorator_from_middleware, method_decorator
-from django.utils.translation import gettext_lazy as _
+from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed, ParseError, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from . import conf, revocation
+from . import conf, revocation_cache
 from .cookies import read_cookie
-from .errors import InvalidTokenError, JWTAuthError
+from .csrf import enforce_csrf
+from .errors import InvalidTokenError
+from .refusals import error_body
 from .verifier import AccessToken, verify_any
-
-logger = logging.getLogger("django_jwtauth.security")
-
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110 section 9.2.1; those that Django's check lets pass
-
-_MESSAGES = {
-    "credentials": _("No active account found with the given credentials"),
-    "invalid": _("Token is invalid"),
-    "wrong_type": _("Token has wrong type"),
-    "expired": _("Token is expired"),
-    "not_yet_valid": _("Token is not yet valid"),
-    "wrong_audience": _("Token is meant for another service"),
-    "wrong_issuer": _("Token is from another issuer"),
-    "revoked": _("Token is revoked"),
-    "reused": _("Refresh token was used before; the session has been ended"),
-    "ahead": _("Token is newer than its session"),
-    "session_expired": _("Session has expired"),
-    "stale": _("Token cannot be checked at the moment"),
-    "user_inactive": _("User is inactive"),
-    "password_changed": _("The user's password has been changed"),
-    "insufficient_scope": _("Token lacks a scope that this needs"),
-    "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
-    "csrf": _("CSRF check failed"),
-    "not_authenticated": _("Authentication credentials were not provided."),
-    "conflict": _("Another refresh of this session is under way; try again"),
-}
-_CODE_MESSAGES = {
-    "user_not_found": _("User not found"),
-    "bad_authorization_header": _("Authorization header must contain two space-delimited values"),
-}
-
-
-def error_body(error: JWTAuthError) -> dict[str, Any]:
-    """Return the body of the answer that refuses: ``detail`` for people, ``code`` and ``reason`` for programs."""
-    # The last two are for errors of a project's own.
-    detail = _CODE_MESSAGES.get(error.code) or _MESSAGES.get(error.reason) or error.message or _MESSAGES["invalid"]
-    return {"detail": detail, "code": error.code, "reason": error.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +235,7 @@ class StatelessJWTAuthentication(BearerAuthentication):
         config = conf.get_config()
         token = verify_any(raw, config.verifiers)
         if token.issuer == config.issuer and config.local is not None:
-            revocation.check(token)
+            revocation_cache.check(token)
         return StatelessUser(issuer=token.issuer, pk=token.subject, token=token), token
 
 
@@ -284,65 +245,6 @@ class JWTCookieAuthentication(CookieMixin, JWTAuthentication):
 
 class StatelessJWTCookieAuthentication(CookieMixin, StatelessJWTAuthentication):
     """:class:`StatelessJWTAuthentication` by header, or by the access cookie of the browser endpoints."""
-
-
-class _CSRFCheck(CsrfViewMiddleware):
-    def _reject(self, request: HttpRequest, reason: str) -> Any:
-        return reason  # in place of a page
-
-    def allows_origin(self, request: HttpRequest) -> bool:
-        return "HTTP_ORIGIN" not in request.META or bool(self._origin_verified(request))  # type: ignore[attr-defined]
-
-
-class _CSRFCookie(CsrfViewMiddleware):
-    def process_view(self, *args: Any) -> None:
-        """Check nothing, and make no new token: an answer that refuses would replace the one that a page holds."""
-
-
-write_csrf_cookie: Any = decorator_from_middleware(_CSRFCookie)
-"""Decorates a view that calls ``get_token()``: there may be no middleware that would write the cookie."""
-
-
-def enforce_csrf(request: HttpRequest) -> None:
-    """Do Django's CSRF check, which REST framework's views are exempt from. Safe methods need none.
-
-    Raises:
-        PermissionDenied: if it fails.
-        ParseError: if the token may be in the body, and that cannot be read.
-    """
-    if request.method in SAFE_METHODS:
-        return
-    check = _CSRFCheck(_no_answer)
-    check.process_request(request)
-    try:
-        reason: Any = check.process_view(request, _no_answer, (), {})
-    except SuspiciousOperation:
-        raise
-    except Exception:
-        # Django's parsers let out several, LookupError for an odd charset among them.
-        raise ParseError(_("Malformed request.")) from None
-    if reason:
-        refuse_csrf(str(reason))
-
-
-def is_trusted_origin(request: HttpRequest) -> bool:
-    """Tell whether a request comes from this host or one of ``CSRF_TRUSTED_ORIGINS``, as far as its browser says."""
-    return _CSRFCheck(_no_answer).allows_origin(request)
-
-
-def refuse_csrf(why: str) -> NoReturn:
-    """Answer 403.
-
-    Raises:
-        PermissionDenied: always.
-    """
-    logger.warning("CSRF check failed: %a", why)  # it quotes what was sent
-    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
-    raise PermissionDenied(detail)
-
-
-def _no_answer(request: HttpRequest) -> Any:
-    """Stand in for the view, which is not called here."""
 
 
 def _vary_on_cookie(request: Request) -> None:

@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from . import conf, serializers, sessions, tokens
-from .authentication import enforce_csrf, is_trusted_origin, refuse_csrf, write_csrf_cookie
 from .cookies import read_cookie
+from .csrf import enforce_csrf, is_trusted_origin, refuse_csrf, write_csrf_cookie
 from .errors import InvalidTokenError
 from .models import RefreshToken, RevokedReason
 from .sessions import TokenPair
@@ -50,7 +50,7 @@ class BrowserView(JWTAuthView):
         held: list[RefreshToken] = []
         with contextlib.suppress(InvalidTokenError):
             if raw := self.refresh_cookie(request):
-                held.append(sessions.find(raw))
+                held.append(sessions.find_by_refresh_token(raw))
         with contextlib.suppress(InvalidTokenError):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid

@@ -14,8 +14,8 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from . import claims, conf
+from ._core.fetch import is_loopback, split_url
 from .database import SUPPORTED_VENDORS
-from .fetch import is_loopback, split_url
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."

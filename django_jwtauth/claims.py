@@ -12,8 +12,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from . import conf, jws
-from .claim_rules import is_registered, json_problem
+from . import conf
+from ._core import jws
+from ._core.custom_claims import is_registered, json_problem
 from .errors import ClaimsHookError, ReservedClaimError
 from .models import RefreshToken
 

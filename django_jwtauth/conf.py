@@ -12,12 +12,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from .claim_rules import is_registered
+from ._core.custom_claims import is_registered
+from ._core.remote import ASYMMETRIC_ALGORITHMS
+from ._core.setting_kinds import Reader, Source, is_text, kind
 from .cookies import Cookies, read_cookies_setting
 from .errors import InvalidKeyError
 from .keys import Key, KeySet, derive_secret
-from .remote import ASYMMETRIC_ALGORITHMS
-from .setting_reader import Reader, Source, is_text, kind
 from .verifier import Verifier
 
 MIN_TIMEOUT = timedelta(milliseconds=100)

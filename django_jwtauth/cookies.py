@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 
+from ._core.setting_kinds import Reader
 from .errors import InvalidTokenError
-from .setting_reader import Reader
 
 MAX_SIZE = 4096
 """Browsers quietly drop a cookie whose name and value are longer together (RFC 6265bis section 5.7)."""

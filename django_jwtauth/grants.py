@@ -7,10 +7,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
 from . import conf
+from ._core.setting_kinds import Source, is_text
 from .claims import call, copy_of, failure, load
 from .errors import InvalidScopeError, InvalidTargetError
 from .models import RefreshToken
-from .setting_reader import Source, is_text
 
 
 def parse_scope(text: str) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from . import conf
-from .client import MAX_USER_AGENT_LENGTH
 from .database import DatabaseNow, database_now
 from .keys import b64url_encode
+from .request_info import MAX_USER_AGENT_LENGTH
 
 
 def user_key(user: AbstractBaseUser) -> Any:

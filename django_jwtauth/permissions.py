@@ -16,9 +16,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from . import conf
-from .authentication import error_body
+from ._core.setting_kinds import is_text
 from .errors import JWTAuthError
-from .setting_reader import is_text
+from .refusals import error_body
 from .verifier import AccessToken
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"})

@@ -13,8 +13,9 @@ from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
-from . import ending, revocation
+from . import revocation_cache
 from .models import RefreshToken, RevokedReason, user_key
+from .sessions import _password, _revoke
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -34,7 +35,7 @@ def user_will_be_saved(
     if stored and better and _needs_upgrade(stored):
         former = copy.copy(instance)
         former.password = stored
-        instance.__dict__[_UPGRADED] = ending.upgrade_hash(instance, former)
+        instance.__dict__[_UPGRADED] = _password.upgrade_hash(instance, former)
 
 
 def user_was_saved(
@@ -54,15 +55,15 @@ def user_was_saved(
         # The object's password was not saved, and may be an old one: it must not decide anything.
         or ("is_active" in update_fields and not instance.is_active)
     ):
-        ending.end_for_user_change(instance)
+        _password.end_for_user_change(instance)
 
 
 def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
     """The user's own sessions were revoked by ``REVOKE``; end those in which he acts as others, and let this process
     see it at once."""
     if _is_ours(instance, using):
-        ending.end_acting([instance], reason=RevokedReason.USER_DELETED, using=using)
-        revocation.mark_stale_on_commit(using)
+        _revoke.end_acting([instance], reason=RevokedReason.USER_DELETED, using=using)
+        revocation_cache.mark_stale_on_commit(using)
 
 
 def _is_ours(instance: models.Model, using: str) -> TypeGuard[AbstractBaseUser]:

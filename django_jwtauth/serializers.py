@@ -7,8 +7,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from .client import device_name
 from .models import RefreshToken
+from .request_info import device_name
 
 MAX_USERNAME_LENGTH = 256  # unless the model's field is longer; the throttles look no further
 

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import client, conf, tokens
+from . import conf, request_info, tokens
 from .errors import InvalidTokenError
 from .serializers import MAX_USERNAME_LENGTH
 
@@ -105,11 +105,11 @@ class LoginThrottle(CountingThrottle):
         if request.method != "POST":
             return  # no sign-in: OPTIONS, or what will be answered with 405
         num_proxies = conf.get_config().num_proxies
-        address = client.client_address(request._request, num_proxies=num_proxies)
+        address = request_info.client_address(request._request, num_proxies=num_proxies)
         data = request.data
         username = data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
         # Without NUM_PROXIES, a private peer may be a proxy, and its address everybody's.
-        is_known = address is not None and (num_proxies > 0 or not client.is_private(address))
+        is_known = address is not None and (num_proxies > 0 or not request_info.is_private(address))
         network = _network(address)
         # Numbers too: the serializer takes them for the text they are written as.
         if isinstance(username, str | int | float):
@@ -153,7 +153,7 @@ def _folded(username: str) -> str:
     ).strip()
 
 
-def _network(address: client.IPAddress | None) -> str:
+def _network(address: request_info.IPAddress | None) -> str:
     """Return who an address stands for: an IPv6 customer has at least a /64."""
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))

@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from . import claims as hooks
-from . import conf, jws
+from . import conf
+from ._core import jws
 from .cookies import MAX_SIZE
 from .database import epoch
 from .models import RefreshToken

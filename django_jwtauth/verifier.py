@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import jws
+from ._core import jws
+from ._core.remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
 from .errors import InsufficientScopeError, InvalidTokenError
 from .keys import Key, KeySet
-from .remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
 
 MIN_POLL_INTERVAL = timedelta(milliseconds=1)
 MAX_LEEWAY = timedelta(minutes=5)

@@ -29,10 +29,11 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from . import conf, grants, serializers, sessions, tokens
-from .authentication import JWTAuthentication, JWTCookieAuthentication, error_body
+from .authentication import JWTAuthentication, JWTCookieAuthentication
 from .database import database_now, epoch, never_atomic
 from .errors import InvalidScopeError, InvalidTargetError, InvalidTokenError, JWTAuthError, RefreshConflictError
 from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason
+from .refusals import error_body
 from .sessions import TokenPair
 from .throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from .verifier import AccessToken
@@ -254,7 +255,7 @@ class TokenBlacklistView(JWTAuthView):
 
     def post(self, request: Request) -> Response:
         """Revoke; a second time changes nothing."""
-        session = sessions.find(self.read(request)["refresh"])
+        session = sessions.find_by_refresh_token(self.read(request)["refresh"])
         if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
             send_logged_out(request, session.user)
         return Response({})
@@ -281,7 +282,7 @@ class TokenRevokeView(OAuthTokenView):
         """Answer 200 whatever the token was (section 2.2): one that is not good is revoked already."""
         raw = self.read(request)["token"]
         try:
-            session = sessions.find(raw)
+            session = sessions.find_by_refresh_token(raw)
         except InvalidTokenError as error:
             if error.reason == "wrong_type":
                 with contextlib.suppress(InvalidTokenError):

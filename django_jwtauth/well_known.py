@@ -19,11 +19,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
-from . import conf, revocation
+from . import conf, revocation_cache
+from ._core.fetch import split_url
+from ._core.revocation_list import MAX_ENTRIES, Document, RevocationList
 from .database import epoch
-from .fetch import split_url
 from .keys import Key
-from .revocation_list import MAX_ENTRIES, Document, RevocationList
 
 logger = logging.getLogger("django_jwtauth")
 
@@ -135,7 +135,7 @@ def revocations() -> Published | None:
     key = _public_signing_key()
     if key is None:
         raise Http404
-    held = revocation.published(max_age=REVOCATIONS_MAX_AGE)
+    held = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
     if held is None:
         return None
     config = conf.get_config()
@@ -150,7 +150,7 @@ def revocations() -> Published | None:
     return _last_signed.get(document, issuer=config.issuer, key=key)
 
 
-def _bounded(snapshot: revocation.Snapshot) -> RevocationList:
+def _bounded(snapshot: revocation_cache.Snapshot) -> RevocationList:
     """Return a list that others do not refuse as too long: at worst, one time stands for everything.
 
     That revokes all access tokens that are older, also those of sessions that live; their clients refresh them.

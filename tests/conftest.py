@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, revocation, sessions
+from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.models import RefreshToken
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 def _clean_process_state():
     """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
     cache.clear()
-    revocation._list._renew()
+    revocation_cache._list._renew()
     conf._load.cache_clear()
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key
 from django_jwtauth.verifier import Verifier
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from django_jwtauth.claim_rules import MAX_INTEGER, is_registered
+from django_jwtauth._core.custom_claims import MAX_INTEGER, is_registered
 
 # What objects have of themselves in JavaScript or Python, and what looks like syntax.
 ODD_NAMES = [

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from django_jwtauth import conf, revocation, sessions
+from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
 from django_jwtauth.errors import ClaimsHookError, InvalidTokenError
 from django_jwtauth.models import RefreshToken
@@ -489,7 +489,7 @@ def test_hooks_can_neither_remove_nor_change_it(user, staff):
 def test_a_service_without_a_database_sees_the_end_with_the_list(client, staff, acting):
     assert StatelessJWTAuthentication().authenticate_token(acting.access)[1].actor == str(staff.pk)
     _deactivate(staff)
-    revocation.mark_stale()
+    revocation_cache.mark_stale()
     with pytest.raises(InvalidTokenError) as caught:
         StatelessJWTAuthentication().authenticate_token(acting.access)
     assert caught.value.reason == "revoked"

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.admin import FOUND_USERS
+from django_jwtauth.admin.site import FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 
 from .admin_tools import BLACKLIST, FIREFOX, LIST, TIMES, VIEW, browser, html, operator, page, statements, superuser

@@ -13,7 +13,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from django_jwtauth import sessions
-from django_jwtauth.admin_acts import MAX_REASON_LENGTH
+from django_jwtauth.admin.actions import MAX_REASON_LENGTH
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 
@@ -436,7 +436,7 @@ def test_all_pages_of_a_filtered_list_can_be_selected(user, pair, action):
 
 @pytest.mark.parametrize("action", ["revoke_selected", "sign_out_users"])
 def test_more_than_the_list_counts_cannot_be_selected(monkeypatch, pair, user, action):
-    monkeypatch.setattr("django_jwtauth.admin_acts.COUNTED", 5)
+    monkeypatch.setattr("django_jwtauth.admin.actions.COUNTED", 5)
     copies(sessions.start(user).session, 4)
     client = browser(superuser())
     response = client.post(LIST, selected(action, pair.session, select_across="1", confirmed="yes"))

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.utils import translation
 
 from django_jwtauth import sessions
-from django_jwtauth.admin import FOUND_USERS
+from django_jwtauth.admin.site import FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, RevokedReason
 
 from .admin_tools import BLACKLIST, LIST, browser, html, is_live, messages_of, page, selected, stored, superuser

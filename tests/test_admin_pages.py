@@ -17,7 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from django_jwtauth import jws, sessions
+from django_jwtauth import sessions
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken, RevokedReason
 
@@ -194,7 +195,7 @@ def test_a_superseded_refresh_token_leads_to_its_session_and_changes_nothing(cli
 @pytest.mark.parametrize("kind", ["access", "refresh"])
 def test_a_token_leads_to_its_session_long_after_it_has_expired(client, monkeypatch, pair, kind):
     later = datetime.datetime.now().timestamp() + 10 * 365 * 86400
-    monkeypatch.setattr("django_jwtauth.jws.time.time", lambda: later)
+    monkeypatch.setattr("django_jwtauth._core.jws.time.time", lambda: later)
     assert find(client, getattr(pair, kind)).headers["Location"] == page(pair.session)
 
 

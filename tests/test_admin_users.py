@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.urls import path, reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.admin_users import SHOWN, SessionsUserAdminMixin
+from django_jwtauth.admin.users import SHOWN, SessionsUserAdminMixin
 from django_jwtauth.models import RefreshToken
 
 from .admin_tools import (

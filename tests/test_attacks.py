@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, jws, sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key, b64url_decode, b64url_encode
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 

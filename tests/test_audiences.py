@@ -3,7 +3,8 @@
 import pytest
 from django.contrib.auth.models import Permission
 
-from django_jwtauth import jws, sessions
+from django_jwtauth import sessions
+from django_jwtauth._core import jws
 from django_jwtauth.errors import InsufficientScopeError, InvalidTargetError, InvalidTokenError
 from django_jwtauth.models import RefreshToken
 

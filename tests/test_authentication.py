@@ -14,17 +14,17 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.permissions import IsAdminUser
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, jws, sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth._core import jws
 from django_jwtauth.authentication import (
-    _MESSAGES,
     BearerAuthentication,
     JWTAuthentication,
     StatelessJWTAuthentication,
     StatelessUser,
-    error_body,
 )
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
+from django_jwtauth.refusals import _MESSAGES, error_body
 
 from .conftest import bearer
 

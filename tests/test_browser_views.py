@@ -59,7 +59,7 @@ def stored(browser):
 
 
 def sid(browser):
-    return sessions.locate(browser.value(REFRESH)).pk
+    return sessions.find_by_any_token(browser.value(REFRESH)).pk
 
 
 def me(browser):
@@ -404,7 +404,7 @@ def test_scope_and_resource(user, settings):
     assert answer.json()["scope"] == "orders:read"
     assert_no_token(answer, browser)
     access = browser.value(ACCESS)
-    signed = sessions.locate(access)
+    signed = sessions.find_by_any_token(access)
     assert signed.pk == sid(browser)
     jar = dict(browser.jar)
     for body in ({"scope": "admin"}, {"scope": '"'}, {"resource": "https://evil.example"}, {"resource": 5}, []):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_jwtauth.claim_rules import MAX_DEPTH, MAX_INTEGER, RESERVED, is_registered, json_problem
+from django_jwtauth._core.custom_claims import MAX_DEPTH, MAX_INTEGER, RESERVED, is_registered, json_problem
 
 from . import json_values
 

@@ -14,8 +14,8 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from django_jwtauth import conf, sessions, tokens
+from django_jwtauth._core.custom_claims import RESERVED
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication, StatelessUser
-from django_jwtauth.claim_rules import RESERVED
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import ClaimsHookError, ReservedClaimError
 from django_jwtauth.keys import Key, KeySet

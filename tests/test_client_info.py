@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 from django.test import RequestFactory
 
-from django_jwtauth import client
+from django_jwtauth import request_info
 
 CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
@@ -35,13 +35,13 @@ def test_the_address_of_the_client(peer, forwarded, num_proxies, address):
     request = RequestFactory().get("/", REMOTE_ADDR=peer)
     if forwarded is not None:
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
-    found = client.client_address(request, num_proxies=num_proxies)
+    found = request_info.client_address(request, num_proxies=num_proxies)
     assert found == (address and ipaddress.ip_address(address))
 
 
 def test_without_a_request_nothing_is_known():
-    assert client.client_address(None, num_proxies=0) is None
-    assert client.user_agent(None) == ""
+    assert request_info.client_address(None, num_proxies=0) is None
+    assert request_info.user_agent(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_without_a_request_nothing_is_known():
     ],
 )
 def test_private_addresses_are_those_of_local_networks(address, private):
-    assert client.is_private(ipaddress.ip_address(address)) is private
+    assert request_info.is_private(ipaddress.ip_address(address)) is private
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_private_addresses_are_those_of_local_networks(address, private):
     ids=["usual", "empty", "control", "long", "long-control", "surrogate"],
 )
 def test_the_user_agent_is_cut_and_has_no_control_characters(header, kept):
-    assert client.user_agent(RequestFactory().get("/", HTTP_USER_AGENT=header)) == kept
+    assert request_info.user_agent(RequestFactory().get("/", HTTP_USER_AGENT=header)) == kept
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_the_user_agent_is_cut_and_has_no_control_characters(header, kept):
     ],
 )
 def test_a_device_is_summarized(text, name):
-    assert client.device_name(text) == name
+    assert request_info.device_name(text) == name

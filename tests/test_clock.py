@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from django.db import NotSupportedError, connection
 
-from django_jwtauth import sessions
+from django_jwtauth import conf, sessions
 from django_jwtauth.database import DatabaseNow, database_now, epoch
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
@@ -95,7 +95,7 @@ def test_no_access_token_comes_from_the_future(user):
     """A server that is ahead takes the database's time, or every other service would refuse its tokens."""
     with server(5):
         pair = sessions.start(user)
-    assert sessions.conf.get_config().verifier.verify(pair.access).subject == str(user.pk)
+    assert conf.get_config().verifier.verify(pair.access).subject == str(user.pk)
 
 
 def test_projects_without_time_zones_work():
@@ -122,7 +122,7 @@ def test_projects_without_time_zones_work():
         from django.test.utils import setup_databases, setup_test_environment, teardown_databases
         from django.utils import timezone
         from rest_framework.test import APIClient
-        from django_jwtauth import revocation, sessions
+        from django_jwtauth import revocation_cache, sessions
         from django_jwtauth.errors import InvalidTokenError
         from django_jwtauth.database import database_now, epoch
         from django_jwtauth.models import RefreshToken

@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, revocation, sessions
+from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.authentication import StatelessJWTAuthentication
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
@@ -93,11 +93,11 @@ def a_token_of_600_bytes(user, rf):
 def stateless(user, *, list_age=None, database_down=False):
     """Authenticate with a revocation list of some age; return the answer and the number of queries."""
     raw = sessions.start(user).access
-    revocation._list._renew()
+    revocation_cache._list._renew()
     if list_age:
-        revocation.check(conf.get_config().verifier.verify(raw))
-        held = revocation._list.held
-        revocation._list._held = dataclasses.replace(held, started=held.started - list_age)
+        revocation_cache.check(conf.get_config().verifier.verify(raw))
+        held = revocation_cache._list.held
+        revocation_cache._list._held = dataclasses.replace(held, started=held.started - list_age)
 
     def fail(execute, sql, *args):
         raise OperationalError("down")
@@ -216,7 +216,7 @@ def test_every_setting_takes_effect_when_it_is_overridden(user, rf, name):
     with override_settings(JWTAUTH={name: value}):
         assert observe(user, rf) == almost(effect)
     RefreshToken.objects.all().delete()
-    revocation._list._renew()
+    revocation_cache._list._renew()
     assert conf.get_config() is conf.get_config()
     assert observe(user, rf) == almost(default)
 
@@ -508,12 +508,12 @@ def test_without_the_setting_the_defaults_hold(settings):
 def test_another_secret_key_makes_tokens_worthless_unless_the_old_one_is_a_fallback(pair, settings, secret):
     old = settings.SECRET_KEY
     settings.SECRET_KEY = secret
-    for verify in (conf.get_config().verifier.verify, sessions.find):
+    for verify in (conf.get_config().verifier.verify, sessions.find_by_refresh_token):
         with pytest.raises(InvalidTokenError):
-            verify(pair.access if verify != sessions.find else pair.refresh)
+            verify(pair.access if verify != sessions.find_by_refresh_token else pair.refresh)
     settings.SECRET_KEY_FALLBACKS = [secret, old]
     assert conf.get_config().verifier.verify(pair.access).sid == str(pair.session.pk)
-    assert sessions.find(pair.refresh) == pair.session
+    assert sessions.find_by_refresh_token(pair.refresh) == pair.session
 
 
 def test_another_setting_does_not_make_the_settings_be_read_anew():

@@ -13,28 +13,21 @@ from rest_framework.views import APIView
 
 from django_jwtauth import (
     admin,
-    admin_acts,
-    admin_filters,
-    admin_pages,
-    admin_users,
     authentication,
     checks,
-    claim_rules,
     conf,
-    ending,
     errors,
-    jws,
     models,
-    polling,
-    remote,
-    revocation_list,
     signals,
     urls,
     urls_well_known,
     well_known,
 )
+from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
+from django_jwtauth._core.revocation_list import Document, RevocationList
+from django_jwtauth.admin import actions, filters, pages, users
 from django_jwtauth.keys import Key, KeySet
-from django_jwtauth.revocation_list import Document, RevocationList
+from django_jwtauth.sessions import _revoke
 from tests.interop import table
 
 ROOT = Path(__file__).parent.parent
@@ -188,24 +181,24 @@ def test_the_admin_page_names_each_permission_and_no_other():
 def test_the_admin_page_gives_the_true_numbers():
     text = " ".join(page("docs/admin.md").split())
     for words in (
-        f"Rows are counted up to {admin_filters.COUNTED:,}, and the list has pages for so many.",
-        f"With more than {admin_filters.COUNTED:,} sessions selected they refuse",
+        f"Rows are counted up to {filters.COUNTED:,}, and the list has pages for so many.",
+        f"With more than {filters.COUNTED:,} sessions selected they refuse",
         f"Of users with the text in their name or address, it looks at {admin.FOUND_USERS}; if there are more",
-        f"marked from {admin_filters.MANY_REPLAYS} on",
-        f"sessions with {admin_filters.MANY_REPLAYS} replays or more: the newest {admin_pages.EVENTS} of each",
+        f"marked from {filters.MANY_REPLAYS} on",
+        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.EVENTS} of each",
         f"are the newest {admin.OTHERS}, each with its status",
-        f"the newest {admin_users.SHOWN} active sessions",
+        f"the newest {users.SHOWN} active sessions",
         f"the first {admin.RefreshTokenAdmin.list_per_page} sessions",
-        f"other texts, of at most {ending.MAX_REASON_LENGTH} characters",
-        f"within that + {admin_acts.PUBLISHED_SECONDS} seconds",
-        f"type `{admin_acts.EveryoneForm.WORD}` on its page",
+        f"other texts, of at most {_revoke.MAX_REASON_LENGTH} characters",
+        f"within that + {actions.PUBLISHED_SECONDS} seconds",
+        f"type `{actions.EveryoneForm.WORD}` on its page",
     ):
         assert words in text, words
 
 
 def test_the_claims_page_lists_the_reserved_names():
     listed = section(page("docs/claims.md"), "## Reserved names").partition(":\n")[2].partition("\n\n`scope`")[0]
-    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(claim_rules.RESERVED)
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(custom_claims.RESERVED)
 
 
 def test_the_api_page_lists_the_signals():
@@ -233,7 +226,7 @@ def test_the_services_page_gives_the_true_times_and_sizes():
         f"after {polling.FIRST_BACKOFF_SECONDS} seconds, then after ever longer pauses, at most "
         f"{polling.MAX_BACKOFF_SECONDS:.0f} seconds",
         f"signed anew every {well_known.SIGNING_PERIOD} seconds and may be shown for {well_known.REPLAY_SECONDS}",
-        f"`revoke_all()` does the same for a user with more than {ending.MANY_SESSIONS} sessions",
+        f"`revoke_all()` does the same for a user with more than {_revoke.MANY_SESSIONS} sessions",
     ):
         assert words in text, words
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from django_jwtauth import fetch as fetching
-from django_jwtauth.fetch import FetchError, check_url, fetch, split_url
+from django_jwtauth._core import fetch as fetching
+from django_jwtauth._core.fetch import FetchError, check_url, fetch, split_url
 
 from .issuers import PATIENCE, Answer, Server
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode, b64url_encode
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
 from django.db.models.deletion import Collector
 
-from django_jwtauth import revocation, sessions
+from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.database import database_now
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 
@@ -46,7 +46,7 @@ def test_users_deleted_in_batches_leave_no_session_off_the_list(db):
         collector.collect([user])
     collector.delete()
     assert RefreshToken.objects.filter(user=None, revoked_reason="user_deleted", revoked_at__isnull=False).count() == 3
-    assert set(revocation.LocalRevocations().current().sids) == started
+    assert set(revocation_cache.LocalRevocations().current().sids) == started
 
 
 def test_only_a_deleted_users_rows_change(user):

@@ -11,11 +11,12 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from django_jwtauth import conf, ending, revocation, sessions, signals, tokens
+from django_jwtauth import conf, revocation_cache, sessions, signals, tokens
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
 from django_jwtauth.database import database_now, epoch
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import NotBefore, RefreshToken
+from django_jwtauth.sessions import _revoke
 
 from .conftest import bearer
 from .test_revocation import Clock
@@ -24,7 +25,7 @@ DAY = datetime.timedelta(days=1)
 HOUR = datetime.timedelta(hours=1)
 MINUTE = datetime.timedelta(minutes=1)
 SECOND = datetime.timedelta(seconds=1)
-MANY = ending.MANY_SESSIONS + 1
+MANY = _revoke.MANY_SESSIONS + 1
 in_transactions = pytest.mark.django_db(transaction=True)
 
 
@@ -77,7 +78,7 @@ def stateful(raw):
 
 def listed():
     """What a process lists that has just been started."""
-    return revocation.LocalRevocations().current()
+    return revocation_cache.LocalRevocations().current()
 
 
 @pytest.fixture
@@ -335,7 +336,7 @@ def test_a_sign_in_under_way_is_signed_out_too(user, in_the_middle):
 
 
 @in_transactions
-@pytest.mark.parametrize("count", [ending.MANY_SESSIONS, MANY])
+@pytest.mark.parametrize("count", [_revoke.MANY_SESSIONS, MANY])
 def test_above_a_limit_one_time_stands_for_all_sessions_of_a_user(user, count):
     rows = bulk(user, count)
     other = sessions.start(get_user_model().objects.create_user("bob"))

@@ -11,7 +11,8 @@ from django.contrib.auth.models import Permission
 from django.contrib.auth.signals import user_logged_out
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, jws, sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth._core import jws
 from django_jwtauth.database import epoch
 from django_jwtauth.keys import Key
 from django_jwtauth.models import BlacklistedToken, RefreshToken

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
-from django_jwtauth import conf, jws, sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth._core import jws
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
 from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLogin, RequireACR, TokenPermission
 
@@ -104,7 +105,7 @@ def test_who_lacks_a_scope_is_told_which(user, authentication, factory):
     assert response.status_code == 403
     assert response["WWW-Authenticate"] == f'{PLAIN}, error="insufficient_scope", scope="orders:read orders:write"'
     assert response.data == {
-        "detail": "Token lacks a scope that this needs",
+        "detail": "The token lacks a required scope",
         "code": "insufficient_scope",
         "reason": "insufficient_scope",
         "scope": "orders:read orders:write",

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from django_jwtauth import polling
-from django_jwtauth.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Held, Kept, Polled
+from django_jwtauth._core import polling
+from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Held, Kept, Polled
 
 from .issuers import PATIENCE, make_old, read_anew
 

@@ -10,10 +10,11 @@ from django.db import router
 from django.db.models import signals
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_jwtauth import ending, revocation, sessions
+from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
+from django_jwtauth.sessions import _password
 
 from .conftest import bearer
 
@@ -201,9 +202,9 @@ def test_every_read_goes_to_the_writer(user, client, settings):
     writer.update(rotated_at=database_now("default") - HOUR)
     renewed = sessions.refresh(one.refresh)
     assert sessions.refresh(one.refresh).refresh == renewed.refresh
-    assert sessions.find(one.refresh) == sessions.verify_refresh(renewed.refresh) == one.session
+    assert sessions.find_by_refresh_token(one.refresh) == sessions.verify_refresh(renewed.refresh) == one.session
     sessions.blacklist(renewed.access)
-    revocation._list._renew()
+    revocation_cache._list._renew()
     assert client.get("/stateless/", **bearer(renewed.access)).json()["reason"] == "revoked"
 
     user.set_password("changed")
@@ -252,7 +253,7 @@ def test_a_hash_that_changed_meanwhile_is_not_upgraded(user, settings, pair):
     former = get_user_model().objects.get()
     get_user_model().objects.update(password=make_password("changed"))
     user.password = make_password("correct horse")
-    assert not ending.upgrade_hash(user, former)
+    assert not _password.upgrade_hash(user, former)
     assert get_user_model().objects.get().check_password("changed")
     assert not is_bound(pair, user)
 

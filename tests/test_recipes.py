@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from django_jwtauth import sessions
-from django_jwtauth.claim_rules import is_registered
+from django_jwtauth._core.custom_claims import is_registered
 from django_jwtauth.models import RefreshToken
 from tests.conftest import bearer
 from tests.test_docs import FENCE, page, section

@@ -20,9 +20,9 @@ from datetime import timedelta
 
 import pytest
 
-from django_jwtauth import polling, remote
+from django_jwtauth._core import polling, remote
+from django_jwtauth._core.fetch import FetchError
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.fetch import FetchError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key, b64url_encode
 from django_jwtauth.verifier import Verifier, verify_any
 

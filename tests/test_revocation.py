@@ -14,13 +14,13 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_jwtauth import conf, revocation, sessions
+from django_jwtauth import conf, revocation_cache, sessions
+from django_jwtauth._core.polling import Held
+from django_jwtauth._core.revocation_list import RevocationList
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, RefreshToken
-from django_jwtauth.polling import Held
-from django_jwtauth.revocation import LocalRevocations, Snapshot
-from django_jwtauth.revocation_list import RevocationList
+from django_jwtauth.revocation_cache import LocalRevocations, Snapshot
 
 from .conftest import bearer, run_script
 
@@ -55,7 +55,7 @@ def hold(**sids):
     """What another thread would have read at this moment."""
     started, revoked = time.monotonic(), RevocationList(sids=sids)
     snapshot = Snapshot(full_at=started, sids=sids, jtis={}, revoked=revoked)
-    revocation._list._held = Held(value=snapshot, started=started, started_at=time.time())
+    revocation_cache._list._held = Held(value=snapshot, started=started, started_at=time.time())
 
 
 def now():
@@ -180,7 +180,7 @@ def test_whatever_ends_a_session_kills_its_access_tokens(client, user, pair, set
     staff.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     admin = Client()
     admin.force_login(staff)
-    elsewhere = revocation.LocalRevocations()
+    elsewhere = revocation_cache.LocalRevocations()
     sid, jti = str(pair.session.pk), conf.get_config().verifier.verify(pair.access).jti
     for path in ("/whoami/", "/stateless/"):
         assert client.get(path, **bearer(pair.access)).status_code == 200
@@ -216,7 +216,7 @@ def test_inside_a_transaction_the_list_is_read_anew_once_more_after_the_commit(u
 
 @pytest.mark.django_db
 def test_a_fresh_list_is_used_as_it_is(user, clock, django_assert_num_queries):
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     entries(known)
     sid = revoked_row(user, now())
     clock.now += 2
@@ -231,7 +231,7 @@ def test_a_fresh_list_is_used_as_it_is(user, clock, django_assert_num_queries):
 
 @pytest.mark.django_db
 def test_a_process_that_revokes_reads_its_list_anew(user, clock, django_assert_num_queries):
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     entries(known)
     sid = revoked_row(user, now())
     known.mark_stale()
@@ -255,7 +255,7 @@ def _during_the_read(known, action):
 
 @pytest.mark.django_db
 def test_while_one_request_reads_the_others_use_the_list_they_have(user, clock):
-    known, found = revocation.LocalRevocations(), []
+    known, found = revocation_cache.LocalRevocations(), []
     entries(known)
     sid = revoked_row(user, now())
     clock.now += 3  # between once and twice the interval
@@ -272,7 +272,7 @@ def test_while_one_request_reads_the_others_use_the_list_they_have(user, clock):
 
 @pytest.mark.django_db
 def test_past_twice_the_interval_everyone_waits_for_the_one_that_reads(user, clock):
-    known, found, waited = revocation.LocalRevocations(), [], []
+    known, found, waited = revocation_cache.LocalRevocations(), [], []
     entries(known)
     sid = revoked_row(user, now())
     clock.now += 4.001
@@ -302,7 +302,7 @@ def test_with_the_database_away_the_list_is_used_until_it_is_too_old(user, pair,
         assert (response.status_code, response.json()["reason"]) == (401, "stale")
     clock.now += 10
     assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
-    assert sid in entries(revocation._list)
+    assert sid in entries(revocation_cache._list)
     assert "cannot be read" in caplog.text
 
 
@@ -330,7 +330,7 @@ def test_a_list_that_was_never_read_refuses_everyone(pair, client, clock):
 
 @pytest.mark.django_db
 def test_failing_reads_are_tried_less_and_less_often(clock):
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     entries(known)
     times = []
     with failing_reads() as database:
@@ -363,7 +363,7 @@ def test_both_kinds_come_in_one_query_in_the_words_of_tokens(user, pair, django_
     sessions.revoke(other.session)
     jti = conf.get_config().verifier.verify(pair.access).jti
     with django_assert_num_queries(1):
-        listed = entries(revocation.LocalRevocations())
+        listed = entries(revocation_cache.LocalRevocations())
     assert set(listed) == {jti, str(other.session.pk)}
     assert all(str(uuid.UUID(key)) == key for key in listed if key != jti)
     assert all(abs(at - now()) < 5 * SECOND for at in listed.values())
@@ -381,13 +381,13 @@ def test_entries_stay_until_every_token_they_concern_has_expired(user, pair, kin
         else:
             keys[seconds] = f"jti {seconds}"
             BlacklistedToken.objects.create(jti=keys[seconds], user=user, expires_at=at, created_at=at)
-    assert set(entries(revocation.LocalRevocations())) == {keys[seconds] for seconds in (0, 300, 605)}
+    assert set(entries(revocation_cache.LocalRevocations())) == {keys[seconds] for seconds in (0, 300, 605)}
 
 
 @pytest.mark.django_db
 def test_entries_leave_when_their_time_is_over(user, clock, settings):
     sid = revoked_row(user, now() - 400 * SECOND)
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     assert sid in entries(known)
     settings.JWTAUTH = {"ACCESS_TOKEN_LIFETIME": SECOND}  # nothing older than 311 seconds matters now
     clock.now += 3
@@ -399,7 +399,7 @@ def test_entries_leave_when_their_time_is_over(user, clock, settings):
 def test_what_commits_late_is_found_by_the_next_reading(user, clock, behind):
     newest = now()
     first = revoked_row(user, newest)
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     entries(known)
     late = revoked_row(user, newest - behind * SECOND)
     clock.now += 3
@@ -410,7 +410,7 @@ def test_what_commits_late_is_found_by_the_next_reading(user, clock, behind):
 def test_what_commits_even_later_is_found_within_a_minute(user, clock):
     newest = now()
     first = revoked_row(user, newest)
-    known = revocation.LocalRevocations()
+    known = revocation_cache.LocalRevocations()
     entries(known)
     late = revoked_row(user, newest - 65 * SECOND)
     clock.now += 3
@@ -422,7 +422,7 @@ def test_what_commits_even_later_is_found_within_a_minute(user, clock):
 
 @pytest.mark.django_db
 def test_each_reading_keeps_what_was_known(user, clock):
-    known, sids = revocation.LocalRevocations(), set()
+    known, sids = revocation_cache.LocalRevocations(), set()
     for age in (500, 300, 100, 0):
         sids.add(revoked_row(user, now() - age * SECOND))
         clock.now += 61
@@ -438,7 +438,7 @@ def test_nothing_that_may_still_be_listed_can_be_purged(user, settings):
         at = now() - seconds * SECOND
         revoked_row(user, at)
         BlacklistedToken.objects.create(jti=f"jti {seconds}", user=user, expires_at=at, created_at=at)
-    listed = set(entries(revocation.LocalRevocations()))
+    listed = set(entries(revocation_cache.LocalRevocations()))
     assert len(listed) == 6
     assert not listed & {str(session.pk) for session in RefreshToken.objects.purgeable(now())}
     assert not listed & {token.jti for token in BlacklistedToken.objects.purgeable(now())}
@@ -461,22 +461,22 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
         from django.core.management import call_command
         from django.contrib.auth import get_user_model
         from django.db import connection
-        from django_jwtauth import conf, revocation, sessions
+        from django_jwtauth import conf, revocation_cache, sessions
 
         call_command("migrate", verbosity=0)
         pair = sessions.start(get_user_model().objects.create_user("ada"))
         token = conf.get_config().verifier.verify(pair.access)
-        revocation.check(token)
+        revocation_cache.check(token)
         connection.close()
 
-        revocation._list._reading.acquire()  # as a thread does that is reading
+        revocation_cache._list._reading.acquire()  # as a thread does that is reading
         pid = os.fork()
         if pid == 0:
             signal.alarm(30)
             began = time.monotonic()
             sessions.revoke(token.sid)
             try:
-                revocation.check(token)
+                revocation_cache.check(token)
             except Exception as error:
                 sys.exit(7 if error.reason == "revoked" and time.monotonic() - began < 5 else 8)
             sys.exit(9)
@@ -497,7 +497,7 @@ def test_a_reading_under_way_cannot_bring_back_what_was_dropped(monkeypatch):
         assert go.wait(5)
         return readings.pop(0)
 
-    monkeypatch.setattr(revocation, "_revoked_since", slow)
+    monkeypatch.setattr(revocation_cache, "_revoked_since", slow)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(entries(revocations)))
     thread.start()
@@ -519,5 +519,5 @@ def test_a_session_kept_in_a_transaction_is_off_the_list_when_it_commits(user, p
         # Another thread would read the list here, and find the session as it was committed.
         hold(**{token.sid: timezone.now()})
         with pytest.raises(InvalidTokenError):
-            revocation.check(token)
-    revocation.check(token)
+            revocation_cache.check(token)
+    revocation_cache.check(token)

@@ -6,10 +6,10 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
+from django_jwtauth._core.revocation_list import MAX_BYTES, Document, RevocationList
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet
-from django_jwtauth.revocation_list import MAX_BYTES, Document, RevocationList
 
 NOW = 1_800_000_000
 ISSUER = "https://auth.example.com"

@@ -11,7 +11,8 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
 from django.views.debug import ExceptionReporter
 
-from django_jwtauth import conf, jws, sessions, signals, tokens
+from django_jwtauth import conf, sessions, signals, tokens
+from django_jwtauth._core import jws
 from django_jwtauth.authentication import JWTAuthentication
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import ClaimsHookError, InvalidTokenError, RefreshConflictError
@@ -580,16 +581,16 @@ def test_a_refused_signature_costs_no_query(client, pair, django_assert_num_quer
 def test_a_session_is_found_by_any_generation_alive_or_not(pair):
     change(pair.session, generation=5)
     for generation in (0, 4, 5, 6):
-        assert sessions.find(refresh_token(pair.session, generation)) == pair.session
+        assert sessions.find_by_refresh_token(refresh_token(pair.session, generation)) == pair.session
     sessions.revoke(pair.session)
-    assert sessions.find(pair.refresh).revoked_reason == RevokedReason.ADMIN
+    assert sessions.find_by_refresh_token(pair.refresh).revoked_reason == RevokedReason.ADMIN
 
 
 @pytest.mark.django_db
 def test_no_session_is_found_by_a_token_that_is_not_the_rows(pair):
     change(pair.session, secret=b"another secret, 32 bytes long ...")
     with pytest.raises(InvalidTokenError, match="invalid"):
-        sessions.find(pair.refresh)
+        sessions.find_by_refresh_token(pair.refresh)
 
 
 # Revoke

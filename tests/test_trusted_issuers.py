@@ -12,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.test import override_settings
 
-from django_jwtauth import conf, jws, sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth._core import jws
+from django_jwtauth._core.revocation_list import Document, RevocationList
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication, StatelessUser
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
-from django_jwtauth.revocation_list import Document, RevocationList
 
 from .conftest import bearer
 

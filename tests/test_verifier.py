@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet, b64url_decode, b64url_encode
 from django_jwtauth.verifier import AccessToken, Verifier, verify_any

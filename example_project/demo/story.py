@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from django_jwtauth.polling import MAX_BACKOFF_SECONDS
+from django_jwtauth._core.polling import MAX_BACKOFF_SECONDS
 from example_project.demo.accounts import ADA, ADMIN, MARY, Account
 from example_project.demo.client import Answer, Client, Page, StepError
 from example_project.demo.services import base

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key, b64url_decode, b64url_encode
 
 from .serve import PASSWORD

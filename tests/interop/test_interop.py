@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, example, given, settings
 
-from django_jwtauth import claims, jws
-from django_jwtauth.ending import MANY_SESSIONS
+from django_jwtauth import claims
+from django_jwtauth._core import jws
+from django_jwtauth.sessions._revoke import MANY_SESSIONS
 from tests import json_values
 
 from . import apache, issuers

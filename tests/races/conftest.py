@@ -15,7 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import OperationalError, connections
 from rest_framework.test import APIClient
 
-from django_jwtauth import revocation, sessions
+from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
 from tests.conftest import bearer
@@ -148,7 +148,7 @@ def reason(response):
 def assert_nothing_is_alive(access_tokens, refresh_tokens):
     """Every token that was handed out is refused everywhere."""
     client = APIClient()
-    revocation.mark_stale()
+    revocation_cache.mark_stale()
     for token in access_tokens:
         assert client.get("/whoami/", **bearer(token)).status_code == 401
         assert client.get("/stateless/", **bearer(token)).status_code == 401

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 
-from django_jwtauth import ending, sessions
+from django_jwtauth import sessions
+from django_jwtauth.sessions import _password
 from tests.conftest import bearer
 
 from .conftest import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, stored, users
@@ -107,7 +108,7 @@ def upgrade_hash(pair):
     user = get_user_model().objects.get(pk=pair.session.user_id)
     former = get_user_model().objects.get(pk=user.pk)
     user.password = make_password("correct horse")
-    ending.upgrade_hash(user, former)
+    _password.upgrade_hash(user, former)
 
 
 def test_hash_upgrade_during_a_refresh_is_not_undone(together, between):

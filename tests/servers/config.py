@@ -1,7 +1,7 @@
 """What the tests tell the servers they start.
 
 ``JWTAUTH_SERVERS_CONFIG``  a JSON file with the ``JWTAUTH`` setting; a number is a duration in seconds
-``JWTAUTH_SERVERS_REMOTE``  constants of ``django_jwtauth.remote`` to change, as JSON: times a test cannot wait for
+``JWTAUTH_SERVERS_REMOTE``  constants of ``django_jwtauth._core.remote`` to change, as JSON: a test cannot wait for some
 ``JWTAUTH_SERVERS_LOG``     the file that requests and queries are written to, one line of JSON each
 ``JWTAUTH_TEST_NAME``       the name of the database
 """
@@ -12,7 +12,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from django_jwtauth import remote
+from django_jwtauth._core import remote
 
 
 def jwtauth():

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key
 
 from .conftest import DJANGO, WORKERS, ask_every_worker, gunicorn, make_issuer, new_key, running

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from django_jwtauth import jws
+from django_jwtauth._core import jws
 from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.verifier import Verifier
 from tests.test_docs import FENCE, page

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
+from ..keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
 from . import jws
-from .errors import InvalidKeyError, InvalidTokenError, JWTAuthError
 from .fetch import FetchError, check_url, fetch
-from .keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
 from .polling import Polled
 from .revocation_list import MAX_BYTES, Document
 

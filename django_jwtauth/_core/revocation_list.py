@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import InvalidTokenError
+from ..keys import Key
 from . import jws
-from .errors import InvalidTokenError
-from .keys import Key
 
 MAX_BYTES = 32 * 1024 * 1024
 """A longer document is refused. It holds about 600,000 ids."""

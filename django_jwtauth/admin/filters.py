@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from . import conf
-from .database import database_now
-from .models import NotBefore, RefreshToken, RevokedReason
+from .. import conf
+from ..database import database_now
+from ..models import NotBefore, RefreshToken, RevokedReason
 
 MANY_REPLAYS = 5
 """So many replays of one session are worth a look: a client that does not keep its new token, or two that share it."""

@@ -10,16 +10,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 
-from . import ending
-from .admin_filters import CappedPaginator
-from .models import RefreshToken, RefreshTokenQuerySet
+from ..models import RefreshToken, RefreshTokenQuerySet
+from ..sessions import _revoke
+from .filters import CappedPaginator
 
 HIDDEN_FIELDS = {"secret", "auth_hash"}
 
 
 def all_sessions() -> RefreshTokenQuerySet:
     """Return the query of all sessions, in the database of our tables."""
-    return ending.all_sessions(RefreshToken.write_alias())
+    return _revoke.all_sessions(RefreshToken.write_alias())
 
 
 def page_url(site: Any, name: str, *args: Any) -> str:

@@ -18,12 +18,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from . import conf, sessions
-from .admin_acts import TokenForm, may
-from .admin_base import ReadOnlyAdmin, all_sessions, user_url
-from .admin_filters import MANY_REPLAYS
-from .client import device_name
-from .models import NotBefore, RefreshToken, RevokedReason
+from .. import conf, sessions
+from ..models import NotBefore, RefreshToken, RevokedReason
+from ..request_info import device_name
+from .actions import TokenForm, may
+from .base import ReadOnlyAdmin, all_sessions, user_url
+from .filters import MANY_REPLAYS
 
 EVENTS = 100
 """How many security events of a kind are shown."""
@@ -192,7 +192,7 @@ class SessionPages(ReadOnlyAdmin):
         self.must_view(request)
         form = TokenForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            session = sessions.locate(form.cleaned_data["token"])
+            session = sessions.find_by_any_token(form.cleaned_data["token"])
             if session is not None:
                 return HttpResponseRedirect(self.page("change", session.pk))
             form.add_error("token", _("No session of this project has this token."))

@@ -8,14 +8,12 @@ from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from . import conf, revocation, signals, tokens
-from .database import database_now, storable, write
-from .errors import InvalidTokenError
-from .models import (
+from .. import conf, revocation_cache, signals, tokens
+from ..database import database_now, storable, write
+from ..models import (
     BlacklistedToken,
     NotBefore,
     RefreshToken,
@@ -25,14 +23,14 @@ from .models import (
     subject_of,
     user_key,
 )
-from .verifier import AccessToken
+from ..verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
 
 MAX_REASON_LENGTH = 255
 MANY_SESSIONS = 100
 """When more sessions of a user end at once, the revocation list holds one time instead of their ids."""
-_BATCH = 500  # ids in one statement; databases limit their number
+BATCH = 500  # ids in one statement; databases limit their number
 
 
 def revoke(
@@ -95,7 +93,7 @@ def revoke_all(
             # is younger than this. Should this fail, the list holds the ids, as it has done so far.
             entry.not_before = database_now(using)
             entry.save(using=using)
-            revocation.reread()
+            revocation_cache.reread()
 
         transaction.on_commit(shorten, using=using, robust=True)
     return count
@@ -127,51 +125,12 @@ def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser |
         # Since the commit nothing is refreshed any more, but until then there may have been access tokens that are
         # younger than the entry. They are not younger than this.
         NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
-        revocation.mark_stale()
+        revocation_cache.mark_stale()
         logger.warning("Everyone was signed out: %r.", str(reason))
 
     transaction.on_commit(finish, using=using)
-    revocation.mark_stale_on_commit(using)
+    revocation_cache.mark_stale_on_commit(using)
     return entry
-
-
-def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
-    """Let this session outlive a change of its user's password; the user's other sessions end.
-
-    Our ``update_session_auth_hash()``. Best called in the transaction of ``user.save()``, before or after it; then
-    the session is never seen as revoked. Called later it still works, but a service that has read the session off the
-    revocation list meanwhile refuses its access tokens for up to a minute.
-
-    Args:
-        session: The session that goes on, or its id (``request.auth.sid``).
-        user: The user object that had the new password set: only what ended by saving this very object comes back.
-
-    Raises:
-        InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
-        PermissionDenied: if somebody acts as the user: such a session ends with the old password.
-    """
-    using = RefreshToken.write_alias()
-    row = all_sessions(using).filter(pk=session_id(session), user_id=user_key(user)).first()
-    if row is None:
-        raise InvalidTokenError("revoked")
-    if row.actor:
-        raise PermissionDenied("Somebody else acts as the user of this session.")
-    row.bind(user)
-    ended_by_save = getattr(user, _ENDED_AT, None)
-    alive = models.Q(revoked_at__isnull=True)
-    if ended_by_save is not None:
-        alive |= models.Q(revoked_at=ended_by_save, revoked_reason=RevokedReason.PASSWORD_CHANGED)
-    changes: dict[str, Any] = {"revoked_at": None, "revoked_reason": "", "auth_hash": row.auth_hash}
-    kept = all_sessions(using).filter(alive, pk=row.pk).not_signed_out()
-    if not write(lambda: kept.update(**changes), using=using):
-        raise InvalidTokenError("revoked")
-    if isinstance(session, RefreshToken):
-        for name, value in changes.items():
-            setattr(session, name, value)
-    if ended_by_save is not None:
-        revocation.reread_on_commit(using)  # an incremental reading would keep the entry
-    others = all_sessions(using).filter(user_id=user_key(user)).exclude(pk=row.pk)
-    revoke_rows(others, reason=RevokedReason.PASSWORD_CHANGED, using=using)
 
 
 @sensitive_variables("access_token")
@@ -202,29 +161,8 @@ def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
         created_at=now,
     )
     BlacklistedToken.objects.using(using).bulk_create([entry], ignore_conflicts=True)
-    revocation.mark_stale_on_commit(using)
+    revocation_cache.mark_stale_on_commit(using)
     logger.info("Access token of session %s blacklisted.", token.sid)
-
-
-def end_for_user_change(user: AbstractBaseUser) -> None:
-    """End the sessions of a user who was saved without being active, or with another password than they are bound to.
-
-    Called after each save of a user that may have changed either; one statement if nothing did. A new password ends
-    the sessions in which he acts as somebody else, too: whoever stole the old one may have started them.
-    """
-    using = RefreshToken.write_alias()
-    if not user.is_active:
-        revoke_all(user, reason=RevokedReason.USER_INACTIVE)
-        return
-    sessions = all_sessions(using).filter(user_id=user_key(user), revoked_at__isnull=True)
-    unbound = [session.pk for session in sessions.only("secret", "auth_hash") if not session.is_bound_to(user)]
-    if unbound:
-        now = database_now(using)
-        revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
-        setattr(user, _ENDED_AT, now)
-    # Who has no session here may act all the same, e.g. from the admin; then set_password() has left its mark.
-    if unbound or user.__dict__.get("_password") is not None:
-        end_acting([user], reason=RevokedReason.PASSWORD_CHANGED, using=using)
 
 
 def end_acting(
@@ -236,40 +174,6 @@ def end_acting(
     subjects = [str(value) for user in users if (value := getattr(user, name, None)) not in (None, "")]
     if subjects:
         revoke_rows(all_sessions(using).filter(actor__in=subjects), reason=reason, by=by, using=using)
-
-
-def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
-    """Store the new hash of an unchanged password, and bind the sessions to it in the same transaction.
-
-    Django upgrades hashes at sign-in. Were the two not stored at once, a refresh that came between would be refused.
-
-    Args:
-        user: The user with the new hash, not saved yet.
-        former: A copy with the stored one; only sessions bound to it are touched.
-
-    Returns:
-        Whether the stored hash still was the former one. If not, nothing has changed.
-    """
-    using = RefreshToken.write_alias()
-    users = get_user_model()._base_manager.using(using)
-
-    def store_and_bind() -> int:
-        with transaction.atomic(using=using):
-            if not users.filter(pk=user_key(user), password=former.password).update(password=user.password):
-                return 0
-            bound = []
-            sessions = all_sessions(using).filter(user_id=user_key(user), revoked_at__isnull=True)
-            for session in sessions.only("secret", "auth_hash"):
-                if session.is_bound_to(former):
-                    session.bind(user)
-                    bound.append(session)
-            all_sessions(using).bulk_update(bound, ["auth_hash"], batch_size=_BATCH)
-            return 1
-
-    return write(store_and_bind, using=using) == 1
-
-
-_ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it ended sessions
 
 
 def all_sessions(using: str) -> RefreshTokenQuerySet:
@@ -323,7 +227,7 @@ def revoke_rows(
     count = write(lambda: live.update(**changes), using=using)
     if not count:
         return 0  # somebody else was faster, and tells
-    revocation.mark_stale_on_commit(using)
+    revocation_cache.mark_stale_on_commit(using)
     logger.info("%d session(s) revoked: %r.", count, str(reason))
     for batch in _batches(ids):
         for session in (
@@ -340,4 +244,4 @@ def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, using: str, now: dateti
 
 
 def _batches(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))

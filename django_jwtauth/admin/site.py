@@ -18,22 +18,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from . import admin_acts as acts
-from . import admin_pages as pages
-from . import conf, sessions
-from .admin_acts import SessionActs
-from .admin_base import ReadOnlyAdmin, all_sessions
-from .admin_filters import (
-    MANY_REPLAYS,
-    ReasonFilter,
-    ReplaysFilter,
-    StaffFilter,
-    StatusFilter,
-)
-from .admin_pages import SessionPages
-from .client import device_name
-from .errors import InvalidTokenError
-from .models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
+from .. import conf, sessions
+from ..errors import InvalidTokenError
+from ..models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
+from ..request_info import device_name
+from . import actions as acts
+from . import pages as pages
+from .actions import SessionActs
+from .base import ReadOnlyAdmin, all_sessions
+from .filters import MANY_REPLAYS, ReasonFilter, ReplaysFilter, StaffFilter, StatusFilter
+from .pages import SessionPages
 
 FOUND_USERS = 200
 """How many users a search looks at."""

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .errors import InvalidTokenError
-from .keys import Key, b64url_decode, b64url_encode
+from ..errors import InvalidTokenError
+from ..keys import Key, b64url_decode, b64url_encode
 
 YEAR_10000 = 253402300800  # no datetime can hold this
 MAX_GENERATION = 2**31

@@ -20,10 +20,10 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from . import conf
+from ._core.polling import Held, Kept
+from ._core.revocation_list import RevocationList
 from .database import epoch
 from .errors import InvalidTokenError
-from .polling import Held, Kept
-from .revocation_list import RevocationList
 from .verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth")

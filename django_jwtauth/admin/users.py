@@ -20,12 +20,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from .admin_acts import may
-from .admin_base import all_sessions, page_url
-from .admin_pages import shown, status_html
-from .client import device_name
-from .database import database_now
-from .models import RefreshToken, RevokedReason, user_key
+from ..database import database_now
+from ..models import RefreshToken, RevokedReason, user_key
+from ..request_info import device_name
+from .actions import may
+from .base import all_sessions, page_url
+from .pages import shown, status_html
 
 SHOWN = 20
 """How many sessions stand on a user's page."""

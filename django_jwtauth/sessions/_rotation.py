@@ -4,10 +4,10 @@ import enum
 import hmac
 from datetime import datetime, timedelta
 
-from . import conf
-from .errors import InvalidTokenError
-from .models import RefreshToken
-from .tokens import RefreshClaims
+from .. import conf
+from ..errors import InvalidTokenError
+from ..models import RefreshToken
+from ..tokens import RefreshClaims
 
 
 class Step(enum.Enum):

@@ -24,12 +24,12 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import conf, sessions
-from .admin_base import ReadOnlyAdmin, all_sessions, page_url, user_url
-from .admin_filters import COUNTED
-from .client import device_name
-from .ending import MANY_SESSIONS, MAX_REASON_LENGTH, end_acting
-from .models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
+from .. import conf, sessions
+from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
+from ..request_info import device_name
+from ..sessions._revoke import MANY_SESSIONS, MAX_REASON_LENGTH, end_acting
+from .base import ReadOnlyAdmin, all_sessions, page_url, user_url
+from .filters import COUNTED
 
 PUBLISHED_SECONDS = 2
 """How much later than here, at most, other services know of a revocation."""

@@ -1,0 +1,78 @@
+"""Django's CSRF check for views that authenticate by cookie; REST framework exempts its views from the middleware."""
+
+import logging
+from typing import Any, NoReturn
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.decorators import decorator_from_middleware
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import ParseError, PermissionDenied
+
+from .errors import JWTAuthError
+from .refusals import error_body
+
+logger = logging.getLogger("django_jwtauth.security")
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+"""RFC 9110 section 9.2.1. Django's check accepts these without a token."""
+
+
+class _CSRFCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason  # instead of an HTML page
+
+    def allows_origin(self, request: HttpRequest) -> bool:
+        return "HTTP_ORIGIN" not in request.META or bool(self._origin_verified(request))  # type: ignore[attr-defined]
+
+
+class _CSRFCookie(CsrfViewMiddleware):
+    def process_view(self, *args: Any) -> None:
+        """Check nothing and create no token: a response that refuses would replace the token that a page holds."""
+
+
+write_csrf_cookie: Any = decorator_from_middleware(_CSRFCookie)
+"""Decorates a view that calls ``get_token()``, since the project may not use the middleware that writes the cookie."""
+
+
+def enforce_csrf(request: HttpRequest) -> None:
+    """Run Django's CSRF check. Safe methods always pass.
+
+    Raises:
+        PermissionDenied: if the check fails.
+        ParseError: if the token may be in the body, and the body cannot be read.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    check = _CSRFCheck(_unused_view)
+    check.process_request(request)
+    try:
+        reason: Any = check.process_view(request, _unused_view, (), {})
+    except SuspiciousOperation:
+        raise
+    except Exception:
+        # Django's body parsers raise various exceptions, for example LookupError for an unknown charset.
+        raise ParseError(_("Malformed request.")) from None
+    if reason:
+        refuse_csrf(str(reason))
+
+
+def is_trusted_origin(request: HttpRequest) -> bool:
+    """Tell whether the ``Origin`` header is missing, names this host, or is one of ``CSRF_TRUSTED_ORIGINS``."""
+    return _CSRFCheck(_unused_view).allows_origin(request)
+
+
+def refuse_csrf(why: str) -> NoReturn:
+    """Answer 403, and log the reason.
+
+    Raises:
+        PermissionDenied: always.
+    """
+    logger.warning("CSRF check failed: %a", why)  # escaped: it quotes what was sent
+    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
+    raise PermissionDenied(detail)
+
+
+def _unused_view(request: HttpRequest) -> Any:
+    """Stand in for the view that the middleware expects; it is never called."""
