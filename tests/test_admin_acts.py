@@ -13,7 +13,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.actions import MAX_REASON_LENGTH
+from django_jwtauth.admin.forms import MAX_REASON_LENGTH
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 
@@ -354,7 +354,7 @@ def test_who_would_sign_himself_out_is_told_before(user, name, own):
     act, client = ACTS[name], browser(root)
     data = {key: value for key, value in act.data(pair).items() if key != "confirmed"}
     shown = html(client.get(act.url(pair)) if act.has_own_page else client.post(LIST, data))
-    assert ("The admin itself does not sign you out" in shown) is (own or name == "everyone")
+    assert ("You stay signed in to the admin" in shown) is (own or name == "everyone")
     do(client, act, pair)
     assert not is_live(pair.session)
     assert client.get(LIST).status_code == 200
@@ -436,7 +436,7 @@ def test_all_pages_of_a_filtered_list_can_be_selected(user, pair, action):
 
 @pytest.mark.parametrize("action", ["revoke_selected", "sign_out_users"])
 def test_more_than_the_list_counts_cannot_be_selected(monkeypatch, pair, user, action):
-    monkeypatch.setattr("django_jwtauth.admin.actions.COUNTED", 5)
+    monkeypatch.setattr("django_jwtauth.admin.actions.MAX_COUNTED", 5)
     copies(sessions.start(user).session, 4)
     client = browser(superuser())
     response = client.post(LIST, selected(action, pair.session, select_across="1", confirmed="yes"))
@@ -564,7 +564,7 @@ def test_anything_but_an_access_token_of_ours_is_not_blacklisted(pair, kind):
     token = {"refresh": pair.refresh, "garbage": "€", "cut": pair.access[:-5], "long": "a" * 50_000}[kind]
     response = browser(superuser()).post(f"{BLACKLIST}blacklist/", {"token": token})
     assert response.headers["Location"] == f"{BLACKLIST}blacklist/"
-    assert messages_of(response) == ["This is no access token of ours, or it has expired."]
+    assert messages_of(response) == ["This is not an access token of this project, or it has expired."]
     assert (BlacklistedToken.objects.count(), LogEntry.objects.count()) == (0, 0)
 
 

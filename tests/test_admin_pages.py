@@ -93,8 +93,8 @@ def test_the_page_tells_the_course_of_a_session_in_order(client, user):
     client.post(page(session, "revoke"), {"reason": "laptop stolen"})
     assert timeline(html(client.get(page(session)))) == [
         "signed in (pwd, otp)",
-        "authenticated once more",
-        "refreshed last, to generation 7",
+        "authenticated again",
+        "last refresh, to generation 7",
         "replays so far: 2",
         "revoked: laptop stolen by root",
         "root: Revoked: laptop stolen",
@@ -360,7 +360,7 @@ def test_events_are_reuse_and_many_replays_newest_first(client, user, rf):
 
 
 def test_events_of_deleted_users_and_of_nothing(client, user, pair):
-    assert "Nothing has happened." in html(client.get(f"{LIST}events/"))
+    assert "There are no security events." in html(client.get(f"{LIST}events/"))
     RefreshToken.objects.update(replays=9)
     user.delete()
     shown = html(client.get(f"{LIST}events/"))
@@ -469,7 +469,7 @@ def test_every_text_of_the_templates_can_be_translated(template):
         assert "{% load i18n" in source
 
 
-ADMIN = sorted(PACKAGE.glob("admin*.py"))
+ADMIN = sorted((PACKAGE / "admin").glob("*.py"))
 SHOWN = {"title", "question", "button", "label", "help_text", "description", "verbose_name", "verbose_name_plural"}
 
 
