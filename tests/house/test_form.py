@@ -1,0 +1,74 @@
+"""The form of the source."""
+
+import ast
+import re
+
+import pytest
+from django.core.management import call_command
+
+from tests.tools.house import FILES, MAX_LINES, PACKAGE, TREES, each_module
+from tests.tools.processes import ROOT
+
+# The form of the source
+
+
+@each_module
+def test_no_file_is_too_long_to_be_read_at_once(module):
+    assert len(FILES[module].read_text().splitlines()) <= MAX_LINES
+
+
+@each_module
+def test_everything_public_has_a_docstring(module):
+    def missing(parent, path):
+        for node in getattr(parent, "body", []):
+            is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if not is_definition or node.name.startswith("_") or node.name == "Meta":
+                continue
+            if not ast.get_docstring(node) and not is_override(parent, node):
+                yield f"{path}{node.name}"
+            if isinstance(node, ast.ClassDef):
+                yield from missing(node, f"{path}{node.name}.")
+
+    assert ast.get_docstring(TREES[module])
+    assert list(missing(TREES[module], "")) == []
+
+
+def is_override(parent, node):
+    """Tell whether a method is one of Django's or REST framework's protocol, documented there."""
+    protocol = {"as_sql", "get_db_converters", "parse"}
+    return isinstance(parent, ast.ClassDef) and node.name in protocol
+
+
+@each_module
+def test_values_are_frozen_slotted_keyword_only_dataclasses(module):
+    decorators = [
+        decorator
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if "dataclass" in ast.unparse(decorator)
+    ]
+    for decorator in decorators:
+        assert isinstance(decorator, ast.Call), f"line {decorator.lineno}"
+        given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
+        assert given.items() >= {"frozen": True, "slots": True, "kw_only": True}.items(), f"line {decorator.lineno}"
+
+
+def test_importing_the_package_does_nothing():
+    assert (PACKAGE / "__init__.py").read_text() == ""
+
+
+def documents():
+    return [path for pattern in ("*.md", "docs/**/*.md", "*.toml", "*.ini", "*.yaml") for path in ROOT.glob(pattern)]
+
+
+def test_no_document_names_a_package_index_of_ones_own():
+    pattern = re.compile(r"(?:index-url|extra-index|find-links)|https?://(?:127\.|10\.|192\.168\.|localhost)\S*/simple")
+    found = [f"{path.name}: {match[0]}" for path in documents() for match in pattern.finditer(path.read_text())]
+    assert documents()
+    assert found == []
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing():
+    call_command("makemigrations", "django_jwtauth", check=True, dry_run=True, verbosity=0)
