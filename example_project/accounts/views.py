@@ -15,7 +15,6 @@ class PasswordThrottle(CountingThrottle):
     """Counts each attempt of a user, right or wrong, so that nobody can guess passwords in somebody's open session."""
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
-        """Count by user."""
         if request.method == "POST":
             yield "login", f"confirm-password {request.user.pk}"
             yield "login_username", f"confirm-password {request.user.pk}"
@@ -37,7 +36,6 @@ class ConfirmPasswordView(AuthenticatedView):
     throttle_classes = [PasswordThrottle]
 
     def post(self, request: Request) -> Response:
-        """Check the password."""
         if not request.user.check_password(self.read(request)["password"]):
             raise serializers.ValidationError({"password": ["This is not your password."]})
         sessions.step_up(self.sid, amr=["pwd"])

@@ -27,7 +27,6 @@ class IndexView(TemplateView):
     template_name = "orders/index.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the addresses that are not in this service's URLs."""
         return super().get_context_data(stock_url=settings.STOCK_URL, page_url=settings.PAGE_URL, **kwargs)
 
 
@@ -41,11 +40,9 @@ class OrderListView(ListCreateAPIView):
     serializer_class = OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
-        """Return the user's own orders."""
         return Order.objects.filter(owner=self.request.user)
 
     def perform_create(self, serializer: BaseSerializer) -> None:
-        """Make the order the user's own."""
         serializer.save(owner=self.request.user)
 
 
@@ -76,7 +73,6 @@ class WhoAmIView(APIView):
     authentication_classes = [StatelessJWTCookieAuthentication]
 
     def get(self, request: Request) -> Response:
-        """Answer from the token alone."""
         token = request.auth
         return Response(
             {

@@ -17,7 +17,6 @@ class WarehouseOrReadOnly(BasePermission):
     message = f"Only the group {WAREHOUSE} may do that."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Look at the claim ``groups``."""
         if request.method in SAFE_METHODS:
             return True
         groups = request.auth.claims.get("groups")

@@ -24,7 +24,6 @@ class StockView(APIView):
     """All items."""
 
     def get(self, request: Request) -> Response:
-        """List them."""
         return Response([{"item": item, "quantity": quantity} for item, quantity in shelf.items().items()])
 
 
@@ -34,13 +33,11 @@ class ItemView(APIView):
     permission_classes = [IsAuthenticated, WarehouseOrReadOnly]
 
     def get(self, request: Request, item: str) -> Response:
-        """Return its quantity."""
         if item not in shelf.items():
             raise NotFound
         return Response({"item": item, "quantity": shelf.items()[item]})
 
     def patch(self, request: Request, item: str) -> Response:
-        """Change its quantity."""
         serializer = QuantitySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:

@@ -96,7 +96,6 @@ class Command(BaseCommand):
     requires_system_checks = ()  # runserver runs them; and they would open the database, which --check does not touch
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments."""
         for option, service, port in (
             ("--port", "the orders service, which issues the tokens,", DEFAULT_PORTS.orders),
             ("--stock-port", "the stock service", DEFAULT_PORTS.stock),
