@@ -15,7 +15,7 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
@@ -24,9 +24,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .. import conf, sessions
-from ..models import RefreshToken, RefreshTokenQuerySet, user_key
+from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 from ..request_info import device_name
-from ..sessions._revoke import MANY_SESSIONS, end_acting
 from .base import ReadOnlyAdmin, all_sessions, has_permission, user_url
 from .filters import MAX_COUNTED
 from .forms import EveryoneForm, ReasonForm
@@ -293,7 +292,7 @@ class SessionActions(ReadOnlyAdmin):
         answer = confirm(request, confirmation, self.page_context(request), posted=request.method == "POST")
         if isinstance(answer, HttpResponse):
             return answer
-        entry = sessions.revoke_everyone(reason=answer.chosen(), by=cast(Any, request.user))
+        entry = sessions.revoke_everyone(note=answer.chosen(), by=cast(Any, request.user))
         log_action(request, [entry], _("Signed everyone out: %s"), answer.chosen())
         report_revocation(request, now_("Everyone was signed out."))
         return HttpResponseRedirect(self.page_url("changelist"))
@@ -303,20 +302,13 @@ class SessionActions(ReadOnlyAdmin):
     def _revoke(self, request: HttpRequest, revocable: QuerySet[RefreshToken], reason: str) -> None:
         chosen = list(revocable.only("pk"))  # read before they are revoked: afterwards the query would not find them
         keys = [session.pk for session in chosen]
-        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=reason, by=cast(Any, request.user))
+        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), note=reason, by=cast(Any, request.user))
         log_action(request, chosen, _("Revoked: %s"), reason)
         _report_count(request, count)
 
     def _sign_out(self, request: HttpRequest, users: list[Any], reason: str) -> None:
         by = cast(Any, request.user)
-        rows = all_sessions().filter(user_id__in=[user_key(user) for user in users], revoked_at__isnull=True)
-        ones = rows.order_by().values("user_id").annotate(number=Count("pk")).filter(number__gt=MANY_SESSIONS)
-        many = set(ones.values_list("user_id", flat=True))
-        # Users with very many sessions one by one, for one time each in the revocation list; all others at once.
-        count = sum(sessions.revoke_all(user, reason=reason, by=by) for user in users if user_key(user) in many)
-        count += sessions.revoke(rows.exclude(user_id__in=many), reason=reason, by=by)
-        others = [user for user in users if user_key(user) not in many]
-        end_acting(others, reason=reason, by=by, using=RefreshToken.write_alias())
+        count = sessions.revoke_all(users, reason=RevokedReason.ADMIN, note=reason, by=by)
         log_action(request, users, _("Signed out everywhere: %s"), reason)
         _report_count(request, count)
 

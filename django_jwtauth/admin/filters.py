@@ -68,7 +68,7 @@ class StatusFilter(ChoiceFilter):
         idle_since = now - conf.get_config().refresh_token_lifetime
         # Read first, so that the condition compares with a value and an index can be used. A subquery would be run for
         # each session that has ended.
-        everyone = NotBefore.objects.using(using).filter(subject="").aggregate(last=Max("not_before"))["last"]
+        everyone = NotBefore.objects.aggregate(last=Max("not_before"))["last"]
         signed_out = Q() if everyone is None else Q(created_at__lte=everyone)
         if value == "revoked":
             return queryset.filter(Q(revoked_at__isnull=False) | signed_out)

@@ -6,8 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from ..models import RevokedReason
-from ..sessions._revoke import MAX_REASON_LENGTH
+from ..models import MAX_NOTE_LENGTH, RevokedReason
 
 
 def _letters(text: str) -> str:
@@ -27,7 +26,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"),
         required=False,
-        max_length=MAX_REASON_LENGTH,
+        max_length=MAX_NOTE_LENGTH,
         strip=True,
         help_text=_("Shown in the list of sessions and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
@@ -43,7 +42,7 @@ class ReasonForm(forms.Form):
 
     def chosen(self) -> str:
         """Return the reason, or that it was an administrator."""
-        return self.cleaned_data["reason"] or RevokedReason.ADMIN
+        return str(self.cleaned_data["reason"])
 
 
 class EveryoneForm(ReasonForm):

@@ -258,7 +258,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         except InvalidTokenError:
             messages.warning(request, _("This is not an access token of this project, or it has expired."))
             return HttpResponseRedirect(self.page_url("blacklist"))
-        sessions.blacklist(token, reason=answer.chosen())
+        sessions.blacklist(token, note=answer.chosen())
         rows = BlacklistedToken.objects.using(RefreshToken.write_alias()).filter(jti=token.jti)
         log_action(request, rows, _("Blacklisted: %s"), answer.chosen())
         report_revocation(request, now_("The access token was blacklisted."))
@@ -277,15 +277,9 @@ def _blacklist_url(request: HttpRequest, site: Any) -> str:
 
 @admin.register(NotBefore)
 class NotBeforeAdmin(ReadOnlyAdmin):
-    """The list of times when everyone, or a user with very many sessions, was signed out."""
+    """The list of times when everyone was signed out."""
 
-    list_display = ("created_at", "who", "reason", "revoked_by")
+    list_display = ("created_at", "reason", "note", "revoked_by")
     ordering = ("-created_at",)
-    fields = ("who", "subject", "created_at", "not_before", "reason", "revoked_by")
-    readonly_fields = ("who",)
-    list_select_related = ("user", "revoked_by")
-
-    @admin.display(description=_("who"))
-    def who(self, entry: NotBefore) -> str:
-        """Return whose sessions ended."""
-        return str(entry.user or entry.subject or _("everyone"))
+    fields = ("created_at", "not_before", "reason", "note", "revoked_by")
+    list_select_related = ("revoked_by",)
