@@ -135,13 +135,13 @@ def revocations() -> Published | None:
     key = _public_signing_key()
     if key is None:
         raise Http404
-    held = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
-    if held is None:
+    reading = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
+    if reading is None:
         return None
     config = conf.get_config()
-    issued_at = int(held.started_at)
+    issued_at = int(reading.started_at)
     document = Document(
-        revoked=_bounded(held.value),
+        revoked=_bounded(reading.value),
         issued_at=issued_at,
         expires_at=issued_at + REPLAY_SECONDS,
         ttl=math.ceil(config.revocation_poll_interval.total_seconds()),

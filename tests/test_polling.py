@@ -1,4 +1,4 @@
-"""Values that are kept in memory and read anew: who reads, who waits, and for how long."""
+"""Values that are cached in memory and read anew: who reads, who waits, and for how long."""
 
 import gc
 import threading
@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from django_jwtauth._core import polling
-from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Held, Kept, Polled
+from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, CachedValue, PolledValue, Reading
 
 from .issuers import PATIENCE, make_old, read_anew
 
@@ -55,11 +55,11 @@ class FromSource:
         self.source.reports.append(error.args)  # without its traceback, which would keep the value alive
 
 
-class KeptValue(FromSource, Kept):
-    failures = (LookupError,)
+class CachedNumber(FromSource, CachedValue):
+    expected_errors = (LookupError,)
 
 
-class PolledValue(FromSource, Polled):
+class PolledNumber(FromSource, PolledValue):
     pass
 
 
@@ -76,7 +76,7 @@ def poll(source):
     made = []
 
     def poll(*, interval=NEVER, timeout=PATIENCE):
-        polled = PolledValue(source, interval=interval, timeout=timeout)
+        polled = PolledNumber(source, interval=interval, timeout=timeout)
         made.append(weakref.ref(polled))
         return polled
 
@@ -114,96 +114,96 @@ def no_threads(monkeypatch):
 
 @pytest.mark.parametrize(("mono", "wall"), [(0, 0), (100, 100), (0, 100), (100, 0), (100, -100)])
 def test_the_age_is_that_of_the_clock_that_went_further(mono, wall):
-    held = Held(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
-    assert max(mono, wall) <= held.age < max(mono, wall) + 30
+    reading = Reading(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
+    assert max(mono, wall) <= reading.age < max(mono, wall) + 30
 
 
 def test_the_value_is_not_in_the_repr():
-    assert "secret" not in repr(Held(value="secret", started=0.0, started_at=0.0))
+    assert "secret" not in repr(Reading(value="secret", started=0.0, started_at=0.0))
 
 
 # Read by who needs it
 
 
 def test_it_is_read_once_while_it_is_fresh(source):
-    kept = KeptValue(source)
-    assert kept.held is None
-    assert kept.age() == float("inf")
+    cached = CachedNumber(source)
+    assert cached.latest is None
+    assert cached.age() == float("inf")
     began = time.time()
-    assert [kept.fresh(interval=NEVER, patience=0).value for _ in range(5)] == [1] * 5
-    assert kept.held.value == 1
-    assert began <= kept.held.started_at <= time.time()
-    make_old(kept, NEVER)
-    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    assert [cached.fresh(interval=NEVER, patience=0).value for _ in range(5)] == [1] * 5
+    assert cached.latest.value == 1
+    assert began <= cached.latest.started_at <= time.time()
+    make_old(cached, NEVER)
+    assert cached.fresh(interval=NEVER, patience=0).value == 2
     assert source.lasts == [None, 1]
 
 
 def test_while_one_thread_reads_the_others_use_the_old_one_or_wait(source):
-    kept = KeptValue(source)
-    kept.fresh(interval=NEVER, patience=0)
+    cached = CachedNumber(source)
+    cached.fresh(interval=NEVER, patience=0)
     source.gate.clear()
-    make_old(kept, 1.5 * NEVER)
+    make_old(cached, 1.5 * NEVER)
     with ThreadPoolExecutor(2) as pool:
-        reader = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        reader = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.wait_for_reading()
         source.wait_for_reading()
-        assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
-        make_old(kept, NEVER)
+        assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
+        make_old(cached, NEVER)
         began = time.monotonic()
-        assert kept.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
+        assert cached.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
         assert time.monotonic() - began >= 0.25
-        waiter = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        waiter = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.gate.set()
         assert (reader.result(PATIENCE).value, waiter.result(PATIENCE).value) == (2, 2)
     assert source.count == 2
 
 
 def test_many_at_once_read_once(source):
-    kept = KeptValue(source)
-    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {1}
-    make_old(kept, 3 * NEVER)
-    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {2}
+    cached = CachedNumber(source)
+    assert {reading.value for reading in together(8, lambda: cached.fresh(interval=NEVER, patience=PATIENCE))} == {1}
+    make_old(cached, 3 * NEVER)
+    assert {reading.value for reading in together(8, lambda: cached.fresh(interval=NEVER, patience=PATIENCE))} == {2}
 
 
 def test_failures_are_reported_and_back_off(source):
-    kept = KeptValue(source)
-    kept.fresh(interval=0, patience=0)
+    cached = CachedNumber(source)
+    cached.fresh(interval=0, patience=0)
     source.fails = True
     pauses = []
     for number in range(2, 10):
-        kept._retry_at = 0.0  # the time has come
+        cached._retry_at = 0.0  # the time has come
         before = time.monotonic()
         for _ in range(3):
-            assert kept.fresh(interval=0, patience=PATIENCE).value == 1
+            assert cached.fresh(interval=0, patience=PATIENCE).value == 1
         assert source.count == number
-        pauses.append((kept._retry_at - time.monotonic(), kept._retry_at - before))
+        pauses.append((cached._retry_at - time.monotonic(), cached._retry_at - before))
     for (least, most), pause in zip(pauses, [0.5, 1, 2, 4, 8, 10, 10, 10], strict=True):
         assert least <= pause <= most
     assert (FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS) == (0.5, 10)
     assert source.reports == [(number,) for number in range(2, 10)]
-    kept._failed = 10_000  # after a night, it is no number too large
-    kept._retry_at = 0.0
-    kept.fresh(interval=0, patience=0)
-    source.fails, kept._retry_at = False, 0.0
-    assert kept.fresh(interval=0, patience=0).value == source.count
-    assert kept.fresh(interval=0, patience=0).value == source.count  # no pause any more
+    cached._failed = 10_000  # after a night, it is no number too large
+    cached._retry_at = 0.0
+    cached.fresh(interval=0, patience=0)
+    source.fails, cached._retry_at = False, 0.0
+    assert cached.fresh(interval=0, patience=0).value == source.count
+    assert cached.fresh(interval=0, patience=0).value == source.count  # no pause any more
 
 
 def test_another_exception_is_none_of_its_business_and_locks_nobody_out(source):
-    kept = KeptValue(source)
-    kept.read = lambda last: 1 / 0
+    cached = CachedNumber(source)
+    cached.read = lambda last: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        kept.fresh(interval=NEVER, patience=0)
-    del kept.read
-    assert kept.fresh(interval=NEVER, patience=0).value == 1
+        cached.fresh(interval=NEVER, patience=0)
+    del cached.read
+    assert cached.fresh(interval=NEVER, patience=0).value == 1
     assert source.reports == []
 
 
 def test_what_is_to_be_defined():
     with pytest.raises(NotImplementedError):
-        Kept().read(None)
+        CachedValue().read(None)
     with pytest.raises(NotImplementedError):
-        Kept().report(LookupError())
+        CachedValue().report(LookupError())
 
 
 # Read by a thread of its own
@@ -234,7 +234,7 @@ def test_nobody_waits_while_a_reading_hangs_that_is_not_needed_yet(source, poll)
     polled.current()
     source.gate.clear()
     with polled._changed:
-        polled._ask()
+        polled._wake_thread()
     source.wait_for_reading()
     source.wait_for_reading()
     assert [polled.current().value for _ in range(100)] == [1] * 100
@@ -248,7 +248,7 @@ def test_what_is_older_than_two_intervals_is_waited_for(source, poll):
         read_anew(polled)
         count = source.count
         make_old(polled, 2 * NEVER + 1)
-        assert all(held.value > count for held in together(8, polled.current))
+        assert all(reading.value > count for reading in together(8, polled.current))
 
 
 def test_waiting_ends(source, poll):
@@ -275,7 +275,7 @@ def test_a_source_that_fails_is_not_waited_for_but_tried_again(source, poll):
     source.fails = False
     source.gate.set()
     with polled._changed:
-        assert polled._changed.wait_for(lambda: polled._held, PATIENCE)  # by itself
+        assert polled._changed.wait_for(lambda: polled._latest, PATIENCE)  # by itself
     assert polled.current().value == 2
     assert source.reports == [(1,)]
 
@@ -287,7 +287,7 @@ def test_failures_of_the_thread_back_off(source, poll):
     with polled._changed:
         assert polled._changed.wait_for(lambda: polled._failed >= 3, PATIENCE)
     began = polled._began
-    assert polled.turn() > 0.5
+    assert polled.run_once() > 0.5
     assert polled._due() - began >= 2  # 0.5, 1, 2
     assert source.count == 3
 
@@ -296,7 +296,7 @@ def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
     polled = poll()
     polled.current()
     polled._began, polled._ended = time.monotonic() - 2 * NEVER, time.monotonic()
-    assert NEVER / 10 - 30 < polled.turn() <= NEVER / 10
+    assert NEVER / 10 - 30 < polled.run_once() <= NEVER / 10
     assert source.count == 1
 
 
@@ -306,10 +306,10 @@ def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
 def test_asking_reads_once_per_cooldown(source, poll):
     polled = poll()
     polled.current()
-    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 1
     polled._began -= NEVER
-    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 2
     assert polled.current().value == 2
 
@@ -321,11 +321,11 @@ def test_who_asks_waits_for_a_reading_under_way_but_not_for_ever(source, poll):
     source.gate.clear()
     polled._began -= NEVER
     began = time.monotonic()
-    polled.ask(cooldown=NEVER, patience=0.25)
+    polled.refresh(cooldown=NEVER, patience=0.25)
     assert time.monotonic() - began >= 0.25
     source.wait_for_reading()
     with ThreadPoolExecutor(1) as pool:
-        waiter = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        waiter = pool.submit(polled.refresh, cooldown=NEVER, patience=PATIENCE)
         source.gate.set()
         waiter.result(PATIENCE)
     assert source.count == 2
@@ -339,7 +339,7 @@ def test_nobody_asks_a_source_that_fails(source, poll):
     count = source.count
     polled._retry_at = time.monotonic() + NEVER
     for _ in range(100):
-        polled.ask(cooldown=0, patience=PATIENCE)
+        polled.refresh(cooldown=0, patience=PATIENCE)
     assert source.count <= count + 1  # the one that was due
 
 
@@ -351,14 +351,14 @@ def test_without_threads_who_needs_it_reads_it(source, poll, monkeypatch):
     polled = poll()
     assert [polled.current().value for _ in range(3)] == [1] * 3
     assert polled._thread is None
-    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 1
     polled._began -= NEVER
-    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 2
     source.fails = True
-    polled.ask(cooldown=0, patience=PATIENCE)
-    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
     assert source.count == 3
     assert polled.current().value == 2
 
@@ -372,10 +372,10 @@ def test_without_threads_one_asks_at_a_time(source, poll, monkeypatch):
         source.wait_for_reading()
         polled._began -= NEVER
         source.gate.clear()
-        first = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        first = pool.submit(polled.refresh, cooldown=NEVER, patience=PATIENCE)
         source.wait_for_reading()
         polled._began -= NEVER
-        polled.ask(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
+        polled.refresh(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
         source.gate.set()
         first.result(PATIENCE)
     assert source.count == 2
@@ -400,10 +400,10 @@ def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
     def die():
         raise SystemExit
 
-    polled.turn = die
+    polled.run_once = die
     polled._wake.set()
     old.join(PATIENCE)
-    del polled.turn
+    del polled.run_once
     assert polled.current().value == 1
     assert polled._thread is not old
     assert polled._thread.is_alive()
@@ -417,7 +417,7 @@ def test_many_at_once_start_one_thread(source, poll):
         threads = [thread for thread in threading.enumerate() if thread._target is polling._poll]
     assert threads == [polled._thread]
     assert threading.active_count() == before + 1
-    assert polled._thread.daemon  # no process is kept from ending
+    assert polled._thread.daemon  # no process is cached from ending
 
 
 # Ends and forks
@@ -450,19 +450,19 @@ def test_the_thread_ends_with_a_value_that_goes_while_it_is_read(source, poll):
 def test_a_forked_process_begins_anew(source, poll):
     """As it looks from inside: no threads, and perhaps locks that nobody will ever open again."""
     polled = poll()
-    kept = KeptValue(source)
+    cached = CachedNumber(source)
     assert polled.current().value == 1
-    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    assert cached.fresh(interval=NEVER, patience=0).value == 2
     parents = polled._thread
-    for lock in (polled._reading, polled._changed, kept._reading, kept._changed):
+    for lock in (polled._lock, polled._changed, cached._lock, cached._changed):
         lock.acquire()
     changed = polled._changed
-    polling._renew_all()
-    assert polled.held is kept.held is None
-    assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 3
+    polling._forget_all()
+    assert polled.latest is cached.latest is None
+    assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 3
     assert polled.current().value == 4
     assert polled._thread is not parents
-    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
     assert polled.current().value == 5
     changed.release()
     del polled
@@ -472,15 +472,15 @@ def test_a_forked_process_begins_anew(source, poll):
 
 
 def test_a_value_is_replaced_and_never_changed(source):
-    kept = KeptValue(source)
-    first = kept.fresh(interval=0, patience=0)
-    second = kept.fresh(interval=0, patience=0)
+    cached = CachedNumber(source)
+    first = cached.fresh(interval=0, patience=0)
+    second = cached.fresh(interval=0, patience=0)
     assert (first.value, second.value) == (1, 2)
     assert replace(first, value=2) != first
 
 
 def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
-    class Slow(Polled):
+    class Slow(PolledValue):
         def read(self, last):
             time.sleep(0.3)  # longer than two intervals
             return 1
@@ -494,7 +494,7 @@ def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
 def test_who_comes_late_does_not_ask_again():
     source = Source()
 
-    class Late(PolledValue):
+    class Late(PolledNumber):
         late = False
 
         def age(self):
@@ -508,13 +508,13 @@ def test_who_comes_late_does_not_ask_again():
     polled.late = True
     polled.current()
     with polled._changed:
-        assert not polled._asked
+        assert not polled._requested
     assert source.count == 1
 
 
 def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
     source = Source()
-    polled = PolledValue(source, interval=NEVER, timeout=PATIENCE)
+    polled = PolledNumber(source, interval=NEVER, timeout=PATIENCE)
     no_threads(monkeypatch)
     polled.current()
     polled._began -= NEVER
@@ -527,11 +527,11 @@ def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
             self.release = lock.release
 
         def acquire(self, timeout):
-            polled._reading = self.lock
-            polled.ask(cooldown=NEVER / 2, patience=0)
-            polled._reading = self
+            polled._lock = self.lock
+            polled.refresh(cooldown=NEVER / 2, patience=0)
+            polled._lock = self
             return self.lock.acquire(timeout=timeout)
 
-    polled._reading = Late(polled._reading)
-    polled.ask(cooldown=NEVER / 2, patience=0)
+    polled._lock = Late(polled._lock)
+    polled.refresh(cooldown=NEVER / 2, patience=0)
     assert source.count == 2

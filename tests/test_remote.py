@@ -406,10 +406,10 @@ HOSTILE = {
 def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, answer, message):
     verifier = issuer.verifier(timeout=timedelta(seconds=0.75), revocations_url=None)
     raw = issuer.token()
-    while verifier.keys.held is None:  # on a very busy machine even the first one may be late
+    while verifier.keys.latest is None:  # on a very busy machine even the first one may be late
         with contextlib.suppress(InvalidTokenError):
             verifier.verify(raw)
-    held = verifier.keys.held
+    reading = verifier.keys.latest
     warned()
     server.answers["/good"] = server.answers[issuer.jwks_path]
     server.answers[issuer.jwks_path] = answer(issuer)
@@ -424,7 +424,7 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
         tracemalloc.stop()
     assert message in warned()
     assert server.count("/good") == 0
-    assert verifier.keys.held is held
+    assert verifier.keys.latest is reading
     assert verifier.verify(raw)
     assert verifier.verify(issuer.token(jti="token-2"))
     assert took < 20
@@ -433,7 +433,7 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
     assert server.sent < 40 * MIB
     server.answers[issuer.jwks_path] = server.answers["/good"]
     wait_until(verifier.keys, lambda: verifier.keys._failed == 0)  # by itself
-    assert verifier.keys.held.value[issuer.key.kid] is held.value[issuer.key.kid]
+    assert verifier.keys.latest.value[issuer.key.kid] is reading.value[issuer.key.kid]
 
 
 def test_as_many_keys_as_are_allowed(issuer, server):
@@ -468,7 +468,7 @@ def test_a_key_that_cannot_be_used_is_left_out_and_the_others_are_used(issuer, s
     server.answers[issuer.jwks_path] = as_json({"keys": [entry, *issuer.jwks()["keys"]]})
     verifier = issuer.verifier()
     assert verifier.verify(issuer.token())
-    assert list(verifier.keys.held.value) == [issuer.key.kid]
+    assert list(verifier.keys.latest.value) == [issuer.key.kid]
     assert warned() == ""
 
 
@@ -481,7 +481,7 @@ def test_a_key_without_an_algorithm_has_the_first_one_that_fits(server, algorith
     server.answers[issuer.jwks_path] = as_json({"keys": [entry]})
     verifier = issuer.verifier(**({"algorithms": algorithms} if algorithms else {}))
     assert verifier.verify(issuer.token()).subject == "1"
-    assert verifier.keys.held.value[issuer.key.kid].alg == alg
+    assert verifier.keys.latest.value[issuer.key.kid].alg == alg
     assert refused(verifier, issuer.token(key=Key.from_pem(RSA.private_pem(), alg="PS256"))) == "invalid"
 
 
@@ -586,7 +586,7 @@ def test_known_keys_never_wait_while_a_fetch_hangs_and_unknown_ones_a_second(iss
     gate = threading.Event()
     server.answers[issuer.jwks_path] = replace(as_json(issuer.jwks()), gate=gate)
     with verifier.keys._changed:
-        verifier.keys._ask()
+        verifier.keys._wake_thread()
     server.wait_for(issuer.jwks_path, 2)
     for raw in raws:
         verifier.verify(raw)
@@ -768,7 +768,7 @@ def test_a_list_that_cannot_be_trusted_is_refused_and_the_old_one_is_used(issuer
     verifier = issuer.verifier()
     raw, revoked = issuer.token(), issuer.token(sid="session-2")
     assert verifier.verify(raw)
-    held = verifier.revocations.held
+    reading = verifier.revocations.latest
     issuer.revoked["sids"] = ["session-1"]  # which nobody shall believe
     server.answers["/good"] = server.answers[issuer.list_path]
     server.answers[issuer.list_path] = answer(issuer)
@@ -776,7 +776,7 @@ def test_a_list_that_cannot_be_trusted_is_refused_and_the_old_one_is_used(issuer
     text = warned()
     assert message in text
     assert f"The revocation list of {issuer.url!r} cannot be fetched" in text
-    assert verifier.revocations.held is held
+    assert verifier.revocations.latest is reading
     assert server.count("/good") == 0
     assert verifier.verify(raw)
     assert refused(verifier, revoked) == "revoked"
@@ -794,18 +794,18 @@ def test_an_older_list_tells_nothing_new_and_only_while_the_copy_at_hand_is_good
     verifier = issuer.verifier()
     raw = issuer.token()
     assert refused(verifier, raw) == "revoked"
-    copy = verifier.revocations.held.value
+    copy = verifier.revocations.latest.value
     server.answers[issuer.list_path] = a_list_of(issuer, iat=int(time.time()) - 600, sids=[])
     read_anew(verifier.revocations)
     assert warned() == ""
-    assert verifier.revocations.held.value is copy
+    assert verifier.revocations.latest.value is copy
     assert refused(verifier, raw) == "revoked"
-    held = verifier.revocations.held
+    reading = verifier.revocations.latest
     expired = replace(copy, document=replace(copy.document, expires_at=int(time.time())))
-    verifier.revocations._held = held = replace(held, value=expired)
+    verifier.revocations._latest = reading = replace(reading, value=expired)
     read_anew(verifier.revocations)
     assert "it is older than the copy at hand, which has expired" in warned()
-    assert verifier.revocations.held is held
+    assert verifier.revocations.latest is reading
     assert refused(verifier, raw) == "revoked"
 
 
@@ -839,17 +839,17 @@ def test_what_is_still_the_present_list_is_not_sent_again_but_believed_until_it_
     for _ in range(2):
         make_old(verifier.revocations, 10)
         read_anew(verifier.revocations)
-        assert verifier.revocations.held.age < 10 + PATIENCE
+        assert verifier.revocations.latest.age < 10 + PATIENCE
         assert verifier.verify(raw)
         assert refused(verifier, issuer.token(sid="session-2")) == "revoked"
     assert etags == [None, 'W/"1"', 'W/"1"']
     assert warned() == ""
-    held = verifier.revocations.held
-    expired = replace(held.value.document, expires_at=int(time.time()))
-    verifier.revocations._held = held = replace(held, value=replace(held.value, document=expired))
+    reading = verifier.revocations.latest
+    expired = replace(reading.value.document, expires_at=int(time.time()))
+    verifier.revocations._latest = reading = replace(reading, value=replace(reading.value, document=expired))
     read_anew(verifier.revocations)
     assert "only a copy that has expired is to be had" in warned()
-    assert verifier.revocations.held is held  # used, until it is too old
+    assert verifier.revocations.latest is reading  # used, until it is too old
 
 
 def test_nobody_can_say_not_modified_to_who_has_nothing(issuer, server, warned):
@@ -1039,14 +1039,14 @@ def test_a_forked_process_fetches_for_itself(issuer, server, during):
         if during == "a fetch":
             server.answers[issuer.list_path] = Answer(body=issuer.document().encode(), gate=gate)
             with verifier.revocations._changed:
-                verifier.revocations._ask()
+                verifier.revocations._wake_thread()
             server.wait_for(issuer.list_path, 2)
             assert verifier.revocations._busy
             server.answers[issuer.list_path] = list_answer
         elif during == "a lock":
             for polled in (verifier.keys, verifier.revocations):
                 stack.enter_context(polled._changed)
-                stack.enter_context(polled._reading)
+                stack.enter_context(polled._lock)
         result = in_child(child)
     gate.set()
     assert result == [["session-2"] * 4 + ["revoked"] * 4, [True, True]]

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from django_jwtauth import conf, revocation_cache, sessions
-from django_jwtauth._core.polling import Held
+from django_jwtauth._core.polling import Reading
 from django_jwtauth._core.revocation_list import RevocationList
 from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
@@ -55,7 +55,7 @@ def hold(**sids):
     """What another thread would have read at this moment."""
     started, revoked = time.monotonic(), RevocationList(sids=sids)
     snapshot = Snapshot(full_at=started, sids=sids, jtis={}, revoked=revoked)
-    revocation_cache._list._held = Held(value=snapshot, started=started, started_at=time.time())
+    revocation_cache._list._latest = Reading(value=snapshot, started=started, started_at=time.time())
 
 
 def now():
@@ -469,7 +469,7 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
         revocation_cache.check(token)
         connection.close()
 
-        revocation_cache._list._reading.acquire()  # as a thread does that is reading
+        revocation_cache._list._lock.acquire()  # as a thread does that is reading
         pid = os.fork()
         if pid == 0:
             signal.alarm(30)

@@ -207,7 +207,7 @@ def test_the_host_of_the_request_changes_nothing(http, clock, url):
 @each_document
 def test_atomic_requests_open_no_transaction(http, settings, monkeypatch, url):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    revocation_cache._list._renew()
+    revocation_cache._list.forget()
     with CaptureQueriesContext(connection) as queries:
         assert http.get(url).status_code == 200
     assert len(queries) == (1 if url == LIST else 0)
@@ -576,7 +576,7 @@ def test_two_processes_give_one_etag_to_one_content(http, user, settings, clock,
     for _ in range(3):
         sessions.revoke(sessions.start(user).session)
     here = http.get(LIST)
-    well_known._last_signed, revocation_cache._list._held = well_known._LastSigned(), None
+    well_known._last_signed, revocation_cache._list._latest = well_known._LastSigned(), None
     clock.go(1)
     there = http.get(LIST)
     assert there["ETag"] == here["ETag"]
