@@ -103,15 +103,15 @@ class LocalRevocations(CachedValue[Snapshot]):
         newest = max([*sids.values(), *jtis.values(), oldest + OVERLAP])
         # Not after the present time: a clock that was set back has left entries of the future.
         since = min(newest, timezone.now()) - OVERLAP
-        not_before = {"": 0}
+        not_before = 0
         for kind, key, at in _revoked_since(since, oldest):
             if kind == "sid":
                 sids[key if len(key) == 36 else _with_dashes(key)] = at
             elif kind == "jti":
                 jtis[key] = at
             else:
-                not_before[key] = max(math.floor(epoch(at)), not_before.get(key, 0))
-        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before.pop(""), subs=not_before)
+                not_before = max(not_before, math.floor(epoch(at)))
+        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before)
         full_at = self._began if last is None or full else last.full_at
         return Snapshot(full_at=full_at, sids=sids, jtis=jtis, revoked=revoked)
 

@@ -160,7 +160,7 @@ def _bounded(snapshot: revocation_cache.Snapshot) -> RevocationList:
     times = [*snapshot.sids.values(), *snapshot.jtis.values()]
     logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
     everyone = max(math.floor(epoch(max(times))), snapshot.revoked.not_before)
-    return RevocationList(not_before=everyone, subs=snapshot.revoked.subs)
+    return RevocationList(not_before=everyone)
 
 
 class _LastSigned:

@@ -149,7 +149,7 @@ class Issuer:
         self.url = f"{server.url}{path}"
         self.keys = [*keys] or [Key.generate("ES256")]
         """All that are published; the first one signs."""
-        self.revoked: dict[str, Any] = {"sids": [], "jtis": [], "subs": {}, "not_before": 0}
+        self.revoked: dict[str, Any] = {"sids": [], "jtis": [], "not_before": 0}
         self.jwks_path = f"{path}/.well-known/jwks.json"
         self.list_path = f"{path}/.well-known/jwt-revocations"
         self.metadata_path = f"/.well-known/oauth-authorization-server{path}"

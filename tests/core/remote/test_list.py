@@ -19,11 +19,9 @@ from tests.tools.remote import MIB, OTHER, a_list_of, refused, wait_until
     [
         ({"sids": ["other", "session-1"]}, {"sid": "session-2"}),
         ({"jtis": ["token-1"]}, {"jti": "token-2"}),
-        ({"subs": {"1": "now"}}, {"sub": "2"}),
         ({"not_before": "now"}, {"iat": "later"}),
-        ({"subs": {"1": "now"}}, {"iat": "later"}),
     ],
-    ids=["sid", "jti", "sub", "not_before", "sub, signed in again"],
+    ids=["sid", "jti", "not_before"],
 )
 def test_what_is_revoked_is_refused_and_nothing_else(issuer, revoked, good):
     now = int(time.time()) - 100
@@ -31,9 +29,7 @@ def test_what_is_revoked_is_refused_and_nothing_else(issuer, revoked, good):
     later = {name: now + 1 if value == "later" else value for name, value in good.items()}
     raw, other = issuer.token(iat=now), issuer.token(**{"iat": now, **later})
     assert verifier.verify(raw)
-    issuer.revoked |= {
-        name: {"1": now} if name == "subs" else now if value == "now" else value for name, value in revoked.items()
-    }
+    issuer.revoked |= {name: now if value == "now" else value for name, value in revoked.items()}
     read_anew(verifier.revocations)
     assert refused(verifier, raw) == "revoked"
     assert verifier.verify(other)
@@ -110,7 +106,7 @@ LISTS = {
     "unavailable": (lambda issuer: Answer(status=503), "the answer was 503"),
     **{
         f"no {name}": (lambda issuer, name=name: a_list_of(issuer, **{name: ...}), "refused: invalid")
-        for name in ("iss", "iat", "exp", "ttl", "max_lifetime", "not_before", "sids", "jtis", "subs")
+        for name in ("iss", "iat", "exp", "ttl", "max_lifetime", "not_before", "sids", "jtis")
     },
     **{
         f"{name} of {what}": (lambda issuer, name=name, value=value: a_list_of(issuer, **{name: value}), "invalid")
@@ -120,8 +116,8 @@ LISTS = {
     **{
         f"{name} {value!r}": (lambda issuer, name=name, value=value: a_list_of(issuer, **{name: value}), "invalid")
         for name, value in [
-            *[("sids", "session-2"), ("sids", {}), ("jtis", None), ("subs", []), ("subs", {"1": "1"})],
-            *[("subs", {"1": True}), ("subs", {"1": 1.0}), ("subs", {"1": None}), ("not_before", None)],
+            *[("sids", "session-2"), ("sids", {}), ("jtis", None)],
+            ("not_before", None),
             *[("not_before", "1"), ("not_before", True), ("not_before", 1.5), ("max_lifetime", "300")],
             *[("max_lifetime", -1), ("ttl", None), ("ttl", 1.5), ("exp", "1"), ("iat", 0)],
         ]
