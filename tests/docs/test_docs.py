@@ -219,7 +219,7 @@ def test_the_services_page_gives_the_true_times_and_sizes():
 def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
     key = Key.generate("ES256")
     document = Document(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
-    signed = jws.verify(
+    signed = jws.verify_signature(
         document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
     )
     assert first_words(section(page("docs/services.md"), "## The document")) == list(signed.claims)
