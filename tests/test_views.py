@@ -22,6 +22,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path, resolve, reverse
 from rest_framework import serializers as drf_serializers
 from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
 
 from django_jwtauth import sessions, tokens, views
 from django_jwtauth.errors import InvalidTokenError
@@ -691,7 +692,7 @@ def test_a_view_can_be_extended_by_its_serializer_and_its_answer(client, user):
     assert refused.json()["detail"] == "Wrong code"
 
 
-class OtherThrottle(views.BaseThrottle):
+class OtherThrottle(BaseThrottle):
     def allow_request(self, request, view):
         return True
 

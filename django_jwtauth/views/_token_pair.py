@@ -1,0 +1,122 @@
+"""The endpoints that issue a token pair: sign-in and refresh."""
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from .. import grants, serializers, sessions
+from ..errors import InvalidTokenError
+from ..sessions import TokenPair
+from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from ._base import JWTAuthView
+
+
+class TokenPairView(JWTAuthView):
+    """The base of sign-in and refresh: which scope and audience the client may ask for, and the response."""
+
+    _has_asked = False
+
+    def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
+        """Return the body of the response (RFC 6749 section 5.1, with the member names of Simple JWT)."""
+        data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
+        if pair.refresh:  # a subclass may start sessions without a refresh token
+            data |= {"refresh": pair.refresh, "refresh_expires_in": pair.refresh_expires_in}
+        # RFC 6749 section 5.1: whenever it may be another one than the client thinks, also if nothing is left of it.
+        return {**data, "scope": pair.scope} if pair.session.scope or self._has_asked else data
+
+    def respond(self, request: Request, pair: TokenPair) -> Response:
+        """Return the response that hands out a token pair."""
+        return Response(self.get_success_data(pair))
+
+    @method_decorator(sensitive_variables("data"))
+    def read_asked(self, request: Request) -> tuple[dict[str, Any], str, str]:
+        """Return the validated body, and apart from it the scope and the audience that it asks for.
+
+        Raises:
+            InvalidScopeError: if the scope is none.
+        """
+        data = self.read(request)
+        scope, resource = data.pop("scope", ""), data.pop("resource", "")
+        grants.parse_scope(scope)
+        self._has_asked = bool(scope)  # who has asked must be told what came of it
+        return data, scope, resource
+
+
+class TokenView(TokenPairView):
+    """Sign in: exchange credentials for an access and a refresh token."""
+
+    serializer_class = serializers.TokenSerializer
+    throttle_classes = (LoginThrottle,)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Keep the throttles, to take back what was no failure."""
+        self._throttles = super().get_throttles()
+        return self._throttles
+
+    @method_decorator(sensitive_variables("user", "pair"))
+    def post(self, request: Request) -> Response:
+        """Authenticate, start a session, and send Django's ``user_logged_in``."""
+        failed = False
+        try:
+            credentials, scope, resource = self.read_asked(request)
+            user = self.authenticate_user(request, credentials)
+            if user is None:
+                raise InvalidTokenError("credentials", code="no_active_account")
+            pair = self.start(request, user, **grants.for_clients(scope, resource))
+            user_logged_in.send(sender=type(user), request=request._request, user=user)
+            return self.respond(request, pair)
+        except (InvalidTokenError, AuthenticationFailed):
+            failed = True  # a subclass may refuse for a reason of its own
+            raise
+        except ValidationError as error:
+            failed = not _is_incomplete(error)  # a serializer of a project's may judge, too
+            raise
+        finally:
+            if not failed:
+                for throttle in self._throttles:
+                    if isinstance(throttle, CountingThrottle):
+                        throttle.release()
+
+    def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
+        """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
+        return sessions.start(user, request=request._request, amr=["pwd"], scope=scope, audience=audience)
+
+    @method_decorator(sensitive_variables("credentials"))
+    def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
+        """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
+        user = authenticate(request=request._request, **credentials)
+        return user if user is not None and user.is_active else None
+
+
+class TokenRefreshView(TokenPairView):
+    """Exchange a refresh token for a new token pair."""
+
+    serializer_class: Any = serializers.TokenRefreshSerializer
+    throttle_classes = (RefreshThrottle,)
+
+    @method_decorator(sensitive_variables("data", "pair"))
+    def post(self, request: Request) -> Response:
+        """Rotate."""
+        data, scope, resource = self.read_asked(request)
+        return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
+
+    @method_decorator(sensitive_variables())
+    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
+        """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
+        return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
+
+
+def _is_incomplete(error: ValidationError) -> bool:
+    """Tell whether the only thing wrong with a body is that something is missing. Then nothing was tried."""
+    codes: Any = error.get_codes()
+    return isinstance(codes, dict) and all(
+        isinstance(names, list) and set(map(str, names)) <= {"required", "null", "blank"} for names in codes.values()
+    )
