@@ -115,7 +115,7 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
     return MintedToken(raw=raw, expires_at=exp)
 
 
-@sensitive_variables("raw", "signed")
+@sensitive_variables()
 def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     """Verify a refresh token as far as that goes without the database.
 
@@ -134,7 +134,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     return RefreshClaims(sid=signed.claims["sid"], generation=signed.claims["gen"], jti=signed.claims["jti"])
 
 
-@sensitive_variables("raw")
+@sensitive_variables()
 def read_access(raw: str | bytes) -> AccessToken:
     """Verify an access token of ours as far as that goes without the database, whoever it is meant for.
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_out
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from rest_framework import status
 from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
@@ -59,7 +58,7 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
         response["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
         return response
 
-    @method_decorator(sensitive_variables("serializer", "validated"))
+    @sensitive_variables()
     def read(self, request: Request) -> dict[str, Any]:
         """Return the validated body.
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -22,7 +21,7 @@ class TokenVerifyView(JWTAuthView):
 
     serializer_class = serializers.VerifySerializer
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def post(self, request: Request) -> Response:
         raw = self.read(request)["token"]
         try:
@@ -51,7 +50,7 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
     serializer_class = serializers.OAuthTokenSerializer
     permission_classes = (IsAuthenticated, MayIntrospect)
 
-    @method_decorator(sensitive_variables("raw", "data"))
+    @sensitive_variables("raw", "data")
     def post(self, request: Request) -> Response:
         data = self.read(request)
         raw = data["token"]

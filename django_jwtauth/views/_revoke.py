@@ -4,7 +4,6 @@ import contextlib
 from typing import cast
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.request import Request
@@ -34,7 +33,7 @@ class TokenRevokeView(OAuthTokenView):
     The response is 200 whatever the token was (section 2.2): a token that is not valid needs no revocation.
     """
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables("raw")
     def post(self, request: Request) -> Response:
         raw = self.read(request)["token"]
         try:

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import AuthenticationFailed, ValidationError
 from rest_framework.request import Request
@@ -24,6 +23,7 @@ class TokenPairView(JWTAuthView):
 
     _has_asked = False
 
+    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the response (RFC 6749 section 5.1, with the member names of Simple JWT)."""
         data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
@@ -32,11 +32,12 @@ class TokenPairView(JWTAuthView):
         # RFC 6749 section 5.1: whenever it may be another one than the client thinks, also if nothing is left of it.
         return {**data, "scope": pair.scope} if pair.session.scope or self._has_asked else data
 
+    @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Return the response that hands out a token pair."""
         return Response(self.get_success_data(pair))
 
-    @method_decorator(sensitive_variables("data"))
+    @sensitive_variables("data")
     def read_asked(self, request: Request) -> tuple[dict[str, Any], str, str]:
         """Return the validated body, and apart from it the scope and the audience that it asks for.
 
@@ -61,7 +62,7 @@ class TokenView(TokenPairView):
         self._throttles = super().get_throttles()
         return self._throttles
 
-    @method_decorator(sensitive_variables("user", "pair"))
+    @sensitive_variables("credentials", "user", "pair")
     def post(self, request: Request) -> Response:
         """Authenticate, start a session, and send Django's ``user_logged_in``."""
         failed = False
@@ -89,7 +90,7 @@ class TokenView(TokenPairView):
         """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
         return sessions.start(user, request=request._request, amr=["pwd"], scope=scope, audience=audience)
 
-    @method_decorator(sensitive_variables("credentials"))
+    @sensitive_variables()
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
         user = authenticate(request=request._request, **credentials)
@@ -102,13 +103,13 @@ class TokenRefreshView(TokenPairView):
     serializer_class: Any = serializers.TokenRefreshSerializer
     throttle_classes = (RefreshThrottle,)
 
-    @method_decorator(sensitive_variables("data", "pair"))
+    @sensitive_variables("data", "pair")
     def post(self, request: Request) -> Response:
         """Rotate."""
         data, scope, resource = self.read_asked(request)
         return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
         """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
         return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
