@@ -1,4 +1,4 @@
-"""What our rules ask of a database: its clock, and single statements that get through beside others."""
+"""What our rules need of a database: its clock, and single statements that succeed despite contention."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 # The clock in microseconds since 1970, whatever the time zones of server, connection and project.
-# (Django's Now() gives MySQL's local time as if it were UTC.)
+# (Django's Now() returns MySQL's local time as if it were UTC.)
 _CLOCKS = {
     "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
     "postgresql": "CAST(EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP()) * 1000000 AS BIGINT)",
@@ -32,7 +32,7 @@ _MAX_SECONDS = 10.0
 
 
 def database_now(using: str) -> datetime:
-    """Ask the database what time it is: the one clock that all application servers share.
+    """Return the database's time: the one clock that all application servers share. One statement.
 
     Raises:
         NotSupportedError: on a database other than SQLite, PostgreSQL, MariaDB and MySQL.
@@ -43,42 +43,41 @@ def database_now(using: str) -> datetime:
 
 
 class DatabaseNow(Func):
-    """The same clock as :func:`database_now`, read by a query along with its rows."""
+    """The same clock as :func:`database_now`, as an expression, so that a query reads it along with its rows."""
 
     output_field = BigIntegerField()
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
     ) -> tuple[str, tuple[str | int, ...]]:
-        """Return the expression for the database at hand."""
         return _clock_sql(connection), ()
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """Return what makes a datetime of the number."""
         return [lambda value, expression, connection: _from_microseconds(value)]
 
 
 def epoch(moment: datetime) -> float:
-    """Return a datetime of ours as seconds since 1970, also where the project has ``USE_TZ = False``."""
+    """Return a datetime of our tables as seconds since 1970, also where the project has ``USE_TZ = False``."""
     if timezone.is_naive(moment):
         moment = timezone.make_aware(moment, timezone.get_default_timezone())
     return moment.timestamp()
 
 
 def storable(moment: datetime) -> datetime:
-    """Return an aware datetime as the project's ``USE_TZ`` wants it stored."""
+    """Return an aware datetime in the form that the project's ``USE_TZ`` asks for."""
     # Not in the current time zone, which a request may have activated: rows are compared across requests.
     return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 def write(statement: Callable[[], int], *, using: str) -> int:
-    """Run one UPDATE, or one short transaction, until it gets through.
+    """Run one UPDATE, or one short transaction, and repeat it after contention.
 
-    Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has changed meanwhile, even for
-    a statement by itself. Each refusal means that another one got through, so there are few.
+    Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has just changed, even in a
+    single statement. Each refusal means that another statement succeeded, so there are few.
 
     Args:
-        statement: What to run; it is run again after contention, but never inside a transaction of the caller's.
+        statement: What to run. It runs once only if the caller has opened a transaction, which would have to be
+            repeated as a whole.
         using: The database.
 
     Raises:
@@ -96,7 +95,7 @@ def write(statement: Callable[[], int], *, using: str) -> int:
 
 
 def is_contention(error: OperationalError) -> bool:
-    """Tell whether a statement failed only because another connection was in its way."""
+    """Tell whether a statement failed only because of another connection: a lock, a deadlock, a changed row."""
     cause = error.__cause__
     sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
     return (
@@ -114,11 +113,11 @@ def never_atomic(view: View) -> View:
 
 
 def refuse_transaction(using: str, what: str) -> None:
-    """Refuse to go on inside a transaction, as ``atomic(durable=True)`` does; ``TestCase``'s own does not count.
+    """Raise inside a transaction, as ``atomic(durable=True)`` does. The transaction of a ``TestCase`` is exempt.
 
     Args:
         using: The database.
-        what: Who refuses, for the message.
+        what: The name of the caller, for the message.
 
     Raises:
         RuntimeError: inside a transaction, or without autocommit.
@@ -127,18 +126,19 @@ def refuse_transaction(using: str, what: str) -> None:
     blocks: list[Any] = getattr(connection, "atomic_blocks", [])
     if connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False)):
         raise RuntimeError(
-            f"{what} was called inside a transaction, where it cannot decide a race. If ATOMIC_REQUESTS is on, the "
-            "view lost its mark: decorate it with functools.wraps, or with transaction.non_atomic_requests."
+            f"{what} was called inside a transaction, where it cannot decide a race. If ATOMIC_REQUESTS is on, a "
+            "decorator of the view has lost the mark that exempts it: use functools.wraps in that decorator, or "
+            "transaction.non_atomic_requests on the view."
         )
     if not connection.in_atomic_block and not connection.get_autocommit():
-        raise RuntimeError(f"{what} needs autocommit: without it, each statement would begin a transaction.")
+        raise RuntimeError(f"{what} needs autocommit: without it, each statement opens a transaction.")
 
 
 def _clock_sql(connection: BaseDatabaseWrapper) -> str:
     try:
         return _CLOCKS[connection.vendor]
     except KeyError:
-        raise NotSupportedError(f"django_jwtauth does not know the clock of {connection.vendor}.") from None
+        raise NotSupportedError(f"django_jwtauth cannot read the clock of the database {connection.vendor}.") from None
 
 
 def _from_microseconds(value: int) -> datetime:

@@ -1,4 +1,4 @@
-"""The tables: sessions, single access tokens that were revoked, and the times when many sessions ended at once.
+"""The tables: sessions, single access tokens that were revoked, and the times when everyone was signed out.
 
 No token is stored, and no hash of one.
 """
@@ -8,7 +8,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -22,9 +22,14 @@ from .database import DatabaseNow, database_now
 from .keys import b64url_encode
 from .request_info import MAX_USER_AGENT_LENGTH
 
+Row = TypeVar("Row", bound=models.Model, covariant=True)
+
+MAX_NOTE_LENGTH = 255
+"""How many characters the note of a revocation may have."""
+
 
 def user_key(user: AbstractBaseUser) -> Any:
-    """Return the key of the user model's row; a model that inherits from it may have a key of its own."""
+    """Return the primary key of the user model's row. A model that inherits from it may have another key of its own."""
     return getattr(user, get_user_model()._meta.pk.attname)
 
 
@@ -32,7 +37,7 @@ def subject_of(user: object) -> str:
     """Return the ``sub`` of a user.
 
     Raises:
-        ImproperlyConfigured: if ``SUBJECT_FIELD`` gives none that a token could carry.
+        ImproperlyConfigured: if the user's ``SUBJECT_FIELD`` is empty or holds control characters.
     """
     name = conf.get_config().subject_field
     value = getattr(user, name, None)
@@ -48,20 +53,20 @@ def new_secret() -> bytes:
 
 
 def today() -> date:
-    """Return the day it is in UTC."""
+    """Return the current date in UTC."""
     return datetime.now(UTC).date()
 
 
 def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]", using: str) -> None:  # noqa: N802
-    """``on_delete`` of the session's user: the sessions end, and their rows stay until the purge, without the person.
+    """``on_delete`` of the session's user: end the sessions, and keep their rows without personal data until the purge.
 
-    (Upper case like Django's own.) Updates are made in the order they are added here, each over the same query:
-    so the ones that look for live sessions come before the one that ends them, and the user goes last.
+    (Upper case like Django's own.) Django runs the updates in the order in which they are added here, each on the same
+    query: so those that look for unrevoked sessions come before the one that revokes them, and ``user`` comes last.
     """
-    live = sub_objs.filter(revoked_at__isnull=True)
+    live = sub_objs.filter(revoked_at__isnull=True)  # a plain QuerySet: Django built it
     fields = {name: RefreshToken._meta.get_field(name) for name in ("revoked_reason", "revoked_at", *_BLANKED)}
-    # The collector calls this once per batch of users, and keeps one place in that order for each (field, value):
-    # with a second time, a later batch would look for its live sessions when their user is gone already.
+    # Django's collector calls this once per batch of users, and groups the updates by (field, value). With a second
+    # time, a later batch would look for its unrevoked sessions after their user has been removed from them.
     times = (value for changed, value in collector.field_updates if changed == fields["revoked_at"])
     now = next(times, None) or database_now(using)
     collector.add_field_update(fields["revoked_reason"], "user_deleted", live)
@@ -89,21 +94,48 @@ class RevokedReason(models.TextChoices):
     SESSION_LIMIT = "session_limit", _("too many sessions")
 
 
-class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
+class RevocationQuerySet(models.QuerySet[Row]):
+    """A query of one of our tables. Managers made of it read from the database that is written."""
+
+    def now(self) -> datetime:
+        """Return the time of this query's database: the one clock that all application servers share. One statement."""
+        return database_now(self.db)
+
+
+class RevocationManager(models.Manager[Row]):
+    """Reads from the database that is written: a replica may lag behind a revocation."""
+
+    def get_queryset(self) -> models.QuerySet[Row]:
+        return super().get_queryset().using(self._db or router.db_for_write(self.model))
+
+
+class RefreshTokenQuerySet(RevocationQuerySet["RefreshToken"]):
     """The words for sets of sessions."""
 
-    def live(self, now: datetime) -> Self:
-        """Those that can still be refreshed."""
+    def of(self, user: AbstractBaseUser) -> Self:
+        """The sessions of a user, also those in which somebody else acts as the user."""
+        return self.filter(user_id=user_key(user))
+
+    def unrevoked(self) -> Self:
+        """Sessions without a revocation of their own. They may have expired, or everyone may have been signed out."""
+        return self.filter(revoked_at__isnull=True)
+
+    def live(self, now: datetime | None = None) -> Self:
+        """Sessions that can still be refreshed.
+
+        Args:
+            now: The database's time; asked for if it is not given.
+        """
+        now = self.now() if now is None else now
         idle_since = now - conf.get_config().refresh_token_lifetime
-        started = self.filter(revoked_at__isnull=True, expires_at__gt=now, rotated_at__gt=idle_since)
-        return started.not_signed_out()
+        return self.unrevoked().filter(expires_at__gt=now, rotated_at__gt=idle_since).not_signed_out()
 
     def not_signed_out(self) -> Self:
-        """Those that began after the last time everyone was signed out."""
+        """Sessions that began after the last time everyone was signed out."""
         return self.exclude(signed_out())
 
     def with_sid(self, sid: str) -> Self:
-        """The one of a token's ``sid``; none, without a query, unless that is a UUID exactly as we write it."""
+        """The session of a token's ``sid``. Empty, without a query, if ``sid`` is not a UUID written as we write it."""
         try:
             value = uuid.UUID(sid)
         except ValueError:
@@ -111,11 +143,11 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
         return self.filter(pk=value) if str(value) == sid else self.none()
 
     def with_clock(self) -> Self:
-        """Read along with each row what :meth:`RefreshToken.refusal` judges by: the time, and who was signed out."""
+        """Annotate what :meth:`RefreshToken.refusal` needs: the database's time, and if everyone was signed out."""
         return self.annotate(database_now=DatabaseNow(), signed_out=signed_out())
 
     def purgeable(self, now: datetime) -> Self:
-        """Those that serve nobody: expired, idle or long revoked, and on no revocation list any more."""
+        """Sessions that nobody needs any more: expired, idle or revoked long ago, and on no revocation list."""
         config = conf.get_config()
         unlisted = now - config.revocation_retention
         dead = models.Q(expires_at__lte=now) | models.Q(rotated_at__lte=now - config.refresh_token_lifetime)
@@ -127,8 +159,8 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
 class RefreshToken(models.Model):
     """A session: one sign-in on one device, however often its refresh token is rotated.
 
-    The refresh tokens themselves are computed from :attr:`secret` and :attr:`generation` and a key that is not in
-    the database; so neither the database alone nor the key alone can make one.
+    The refresh tokens themselves are computed from :attr:`secret`, :attr:`generation` and a key that is not in the
+    database, so neither the database alone nor the key alone is enough to make one.
     """
 
     class Transport(models.TextChoices):
@@ -148,10 +180,10 @@ class RefreshToken(models.Model):
     )
     secret = models.BinaryField(default=new_secret, editable=False)
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    # Changed by each rotation, as is generation: no index on either, or PostgreSQL would have to write all indexes of
-    # the table with each refresh.
+    # Each rotation changes this and generation, so neither has an index: with one, PostgreSQL would have to write all
+    # indexes of the table at each refresh.
     rotated_at = models.DateTimeField(_("last seen"))
-    # So the day stands in for it, where sessions are sorted out by when they were last seen.
+    # The indexed stand-in for it, where sessions are filtered or sorted by when they were last seen.
     last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires at the latest"), db_index=True)
@@ -161,17 +193,19 @@ class RefreshToken(models.Model):
     auth_time = models.DateTimeField(_("authenticated"))
     amr = models.JSONField(_("authentication methods"), default=list, blank=True)
     acr = models.CharField(_("authentication context"), max_length=255, blank=True)
-    # The subject of who acts as the user; a key would be lost with that user, and the session look like the user's own.
+    # The subject of the person who acts as the user. A foreign key would be emptied when that person is deleted, and
+    # the session would then look like the user's own.
     actor = models.CharField(_("actor"), max_length=255, blank=True)
     transport = models.CharField(
         _("transport"), max_length=10, choices=Transport.choices, default=Transport.BODY, editable=False
     )
-    # Most rotations write the address that is there already, and then its index costs them nothing.
+    # Most rotations write the same address again, and then the index costs them nothing.
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True, db_index=True)
     user_agent = models.CharField(_("user agent"), max_length=MAX_USER_AGENT_LENGTH, blank=True)
     replays = models.PositiveIntegerField(_("replays"), default=0, db_index=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, db_index=True)
-    revoked_reason = models.CharField(_("reason"), max_length=255, blank=True)
+    revoked_reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
+    revoked_note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("revoked by"),
@@ -181,7 +215,7 @@ class RefreshToken(models.Model):
         related_name="+",
     )
 
-    objects = RefreshTokenQuerySet.as_manager()
+    objects = RevocationManager.from_queryset(RefreshTokenQuerySet)()
 
     class Meta:
         verbose_name = _("refresh token (session)")
@@ -198,11 +232,11 @@ class RefreshToken(models.Model):
             models.Index(fields=["user", "-created_at"], name="jwtauth_user_newest"),
             models.Index(fields=["revoked_reason", "-revoked_at"], name="jwtauth_reason_newest"),
             models.Index(fields=["actor"], name="jwtauth_actor"),
-            # With the key, by which the admin tells apart what was last seen on the same day.
+            # With the primary key, by which the admin orders sessions that were last seen on the same day.
             models.Index(fields=["-last_seen_on", "-id"], name="jwtauth_last_seen"),
         ]
 
-    # Read along by `with_clock()`.
+    # Annotated by `with_clock()`.
     database_now: datetime
     signed_out: bool
 
@@ -211,29 +245,25 @@ class RefreshToken(models.Model):
 
     @classmethod
     def write_alias(cls) -> str:
-        """Return the database that all reads and writes of our tables use: a replica may lag behind a revocation."""
+        """Return the database of our tables: for transactions, and for reading users from the same database."""
         return router.db_for_write(cls)
 
     @property
     def idle_at(self) -> datetime:
-        """When the session ends if it is not refreshed before."""
+        """When the session ends unless it is refreshed before."""
         return min(self.rotated_at + conf.get_config().refresh_token_lifetime, self.expires_at)
 
     @property
     def subject(self) -> str:
-        """The ``sub`` of the session's user.
-
-        Raises:
-            ImproperlyConfigured: if ``SUBJECT_FIELD`` gives none that a token could carry.
-        """
+        """The ``sub`` of the session's user. Errors as for :func:`subject_of`."""
         return subject_of(self.user)
 
     def jti(self, generation: int) -> str:
-        """Return the ``jti`` of the refresh token of a generation: 256 bits that only this row's secret gives."""
+        """Return the ``jti`` of the refresh token of a generation: 256 bits that only this row's secret yields."""
         return b64url_encode(hmac.digest(bytes(self.secret), b"jti %d" % generation, "sha256"))
 
     def bind(self, user: AbstractBaseUser) -> None:
-        """Bind the session to the user's present password, without saving it."""
+        """Bind the session to the user's present password. Does not save."""
         self.auth_hash = self._auth_hash(next(_session_auth_hashes(user)))
 
     def is_bound_to(self, user: AbstractBaseUser) -> bool:
@@ -245,13 +275,13 @@ class RefreshToken(models.Model):
         return hmac.digest(bytes(self.secret), b"auth_hash " + session_auth_hash.encode(), "sha256")
 
     def refusal(self, now: datetime, *, ends_at: datetime) -> str:
-        """Say why tokens of this session are refused, whatever they are; empty if they are not.
+        """Return the reason why every token of this session is refused; empty if they are accepted.
 
         The row must have been read ``with_clock()``.
 
         Args:
             now: The database's time.
-            ends_at: The limit to judge by: ``idle_at`` for refresh tokens, ``expires_at`` for access tokens.
+            ends_at: When the session ends: ``idle_at`` for refresh tokens, ``expires_at`` for access tokens.
         """
         if self.revoked_at is not None or self.user is None or self.signed_out:
             return "revoked"
@@ -262,17 +292,17 @@ class RefreshToken(models.Model):
         return "" if self.is_bound_to(self.user) else "password_changed"
 
     def _has_active_actor(self) -> bool:
-        """Look up who acts as the user. One query; there are few such sessions."""
+        """Tell whether the person who acts as the user is active. One query; there are few such sessions."""
         users = get_user_model()._base_manager.using(self.write_alias())
         try:
             actor = users.filter(**{conf.get_config().subject_field: self.actor}).first()
         except (ValueError, ValidationError):
-            return False  # SUBJECT_FIELD was another one
+            return False  # SUBJECT_FIELD was a different field when the session began
         return actor is not None and actor.is_active
 
 
 def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:
-    """Give the hashes that Django's own sessions are bound to: the present one, then those of older secret keys."""
+    """Yield the hashes that Django's own sessions are bound to: the present one, then those of fallback keys."""
     if not hasattr(user, "get_session_auth_hash"):
         yield ""  # a user model without passwords; django.contrib.auth.login() does the same
         return
@@ -281,17 +311,17 @@ def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:
         yield from user.get_session_auth_fallback_hash()
 
 
-class BlacklistedTokenQuerySet(models.QuerySet["BlacklistedToken"]):
+class BlacklistedTokenQuerySet(RevocationQuerySet["BlacklistedToken"]):
     """The words for sets of blacklisted access tokens."""
 
     def purgeable(self, now: datetime) -> Self:
-        """Those that have expired for sure, and are on no revocation list any more."""
+        """Tokens that have certainly expired, and are on no revocation list any more."""
         unlisted = now - conf.get_config().revocation_retention
         return self.filter(expires_at__lte=unlisted, created_at__lte=unlisted)
 
 
 class BlacklistedToken(models.Model):
-    """A single access token that was revoked before it expired; its session goes on."""
+    """A single access token that was revoked before it expired. Its session continues."""
 
     jti = models.CharField(_("token id"), max_length=255, unique=True)
     user = models.ForeignKey(
@@ -303,10 +333,11 @@ class BlacklistedToken(models.Model):
         related_name="+",
     )
     expires_at = models.DateTimeField(_("expires"), db_index=True)
-    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
+    note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
     created_at = models.DateTimeField(_("revoked"), db_index=True)
 
-    objects = BlacklistedTokenQuerySet.as_manager()
+    objects = RevocationManager.from_queryset(BlacklistedTokenQuerySet)()
 
     class Meta:
         verbose_name = _("blacklisted access token")
@@ -317,37 +348,25 @@ class BlacklistedToken(models.Model):
         return self.jti
 
 
-class NotBeforeQuerySet(models.QuerySet["NotBefore"]):
+class NotBeforeQuerySet(RevocationQuerySet["NotBefore"]):
     """The words for sets of such times."""
 
     def purgeable(self, now: datetime) -> Self:
-        """Those that no session and no access token is judged by any more.
-
-        The last time everyone was signed out stays for ever: it is one row.
-        """
-        old = self.filter(not_before__lte=now - conf.get_config().revocation_retention)
-        newer = NotBefore.objects.filter(subject="", not_before__gt=models.OuterRef("not_before"))
-        return old.filter(~models.Q(subject="") | models.Q(models.Exists(newer)))
+        """Times that decide about no session and no access token any more. The latest one stays for ever."""
+        later = NotBefore.objects.filter(not_before__gt=models.OuterRef("not_before"))
+        unlisted = now - conf.get_config().revocation_retention
+        return self.filter(models.Exists(later), not_before__lte=unlisted)
 
 
 class NotBefore(models.Model):
-    """Everyone, or a user with very many sessions, was signed out: one time in place of the ids of all sessions."""
+    """Everyone was signed out: one time instead of the ids of all sessions."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
-    # What counts: the tokens of a user who is deleted go on being refused.
-    subject = models.CharField(_("subject"), max_length=255, blank=True, help_text=_("None: everyone."))
     not_before = models.DateTimeField(
-        _("not before"), help_text=_("Access tokens issued until then are refused; sessions of everyone too.")
+        _("not before"), help_text=_("Sessions that began, and access tokens that were issued, until then are refused.")
     )
     created_at = models.DateTimeField(_("signed out"), db_index=True)
-    reason = models.CharField(_("reason"), max_length=255, blank=True)
+    reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
+    note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("revoked by"),
@@ -357,7 +376,7 @@ class NotBefore(models.Model):
         related_name="+",
     )
 
-    objects = NotBeforeQuerySet.as_manager()
+    objects = RevocationManager.from_queryset(NotBeforeQuerySet)()
 
     class Meta:
         verbose_name = _("time of signing out everyone")
@@ -365,10 +384,13 @@ class NotBefore(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.subject or '*'} {self.not_before}"
+        return str(self.not_before)
 
 
 def signed_out(**conditions: Any) -> models.Exists:
-    """Tell of a session whether it began before everyone was signed out."""
-    times = NotBefore.objects.filter(subject="", not_before__gte=models.OuterRef("created_at"), **conditions)
-    return models.Exists(times)
+    """Return the condition that everyone has been signed out since a session began.
+
+    Args:
+        conditions: Which of these times count; by default all.
+    """
+    return models.Exists(NotBefore.objects.filter(not_before__gte=models.OuterRef("created_at"), **conditions))

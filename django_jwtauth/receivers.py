@@ -15,7 +15,8 @@ from django.db import models
 
 from . import revocation_cache
 from .models import RefreshToken, RevokedReason, user_key
-from .sessions import _password, _revoke
+from .sessions._password import end_for_user_change, upgrade_hash
+from .sessions._revoke import end_acting
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -35,7 +36,7 @@ def user_will_be_saved(
     if stored and better and _needs_upgrade(stored):
         former = copy.copy(instance)
         former.password = stored
-        instance.__dict__[_UPGRADED] = _password.upgrade_hash(instance, former)
+        instance.__dict__[_UPGRADED] = upgrade_hash(instance, former)
 
 
 def user_was_saved(
@@ -55,14 +56,14 @@ def user_was_saved(
         # The object's password was not saved, and may be an old one: it must not decide anything.
         or ("is_active" in update_fields and not instance.is_active)
     ):
-        _password.end_for_user_change(instance)
+        end_for_user_change(instance)
 
 
 def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
     """The user's own sessions were revoked by ``REVOKE``; end those in which he acts as others, and let this process
     see it at once."""
     if _is_ours(instance, using):
-        _revoke.end_acting([instance], reason=RevokedReason.USER_DELETED, using=using)
+        end_acting([instance], reason=RevokedReason.USER_DELETED)
         revocation_cache.mark_stale_on_commit(using)
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from django.apps import apps
 from django.conf import settings
 from django.db import Error, transaction
-from django.db.models import CharField, Exists, F, OuterRef, Value
+from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -178,13 +178,11 @@ def _revoked_since(since: datetime, oldest: datetime) -> Iterable[tuple[str, str
     using = sessions.write_alias()
     times = apps.get_model("django_jwtauth", "NotBefore").objects.using(using)
     text = CharField()
-    together = times.filter(user=OuterRef("user"), created_at=OuterRef("revoked_at"))
-    # One time stands for all the sessions of a user that ended with it.
-    revoked = sessions.objects.using(using).filter(~Exists(together), revoked_at__gte=since)
+    revoked = sessions.objects.using(using).filter(revoked_at__gte=since)
     blacklisted = tokens.objects.using(using).filter(created_at__gte=since)
     recent = times.filter(not_before__gte=oldest)
     return revoked.values_list(Value("sid", text), Cast("pk", text), F("revoked_at")).union(
         blacklisted.values_list(Value("jti", text), Cast("jti", text), F("created_at")),
-        recent.values_list(Value("sub", text), Cast("subject", text), F("not_before")),
+        recent.values_list(Value("not_before", text), Value("", text), F("not_before")),
         all=True,
     )

@@ -1,9 +1,4 @@
-import os
-import pathlib
-import subprocess
-import sys
-import textwrap
-from types import SimpleNamespace
+"""What all tests share."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -12,8 +7,7 @@ from rest_framework.test import APIClient
 
 from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.models import RefreshToken
-
-ROOT = pathlib.Path(__file__).parent.parent
+from tests.tools.clocks import stop_clock
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +22,6 @@ def _clean_process_state():
 def _no_window_ends(monkeypatch):
     """Hold the time: windows are fixed, and a test must not run across the end of one."""
     stop_clock(monkeypatch, 1_900_000_000.0)
-
-
-def stop_clock(monkeypatch, now):
-    monkeypatch.setattr("django_jwtauth.throttling.time", SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture
@@ -58,21 +48,3 @@ def age(db):
         session.refresh_from_db()
 
     return age
-
-
-def run_script(script, *, timeout=120, **environment):
-    """Run a script in a process of its own, with nothing in its memory."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def bearer(token):
-    return {"headers": {"Authorization": f"Bearer {token}"}}

@@ -16,7 +16,7 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
@@ -25,9 +25,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .. import conf, sessions
-from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
+from ..models import MAX_NOTE_LENGTH, RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 from ..request_info import device_name
-from ..sessions._revoke import MANY_SESSIONS, MAX_REASON_LENGTH, end_acting
 from .base import ReadOnlyAdmin, all_sessions, page_url, user_url
 from .filters import COUNTED
 
@@ -53,7 +52,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"),
         required=False,
-        max_length=MAX_REASON_LENGTH,
+        max_length=MAX_NOTE_LENGTH,
         strip=True,
         help_text=_("Shown in the list of sessions and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
@@ -69,7 +68,7 @@ class ReasonForm(forms.Form):
 
     def chosen(self) -> str:
         """Return the reason, or that it was an administrator."""
-        return self.cleaned_data["reason"] or RevokedReason.ADMIN
+        return str(self.cleaned_data["reason"])
 
 
 class EveryoneForm(ReasonForm):
@@ -315,21 +314,14 @@ class SessionActs(ReadOnlyAdmin):
     def _revoke(self, request: HttpRequest, live: QuerySet[RefreshToken], reason: str) -> None:
         chosen = list(live.only("pk"))
         keys = [session.pk for session in chosen]
-        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), reason=reason, by=cast(Any, request.user))
+        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), note=reason, by=cast(Any, request.user))
         log(request, chosen, _("Revoked: %s"), reason)
         tell(request, sessions_revoked(count), done=bool(count))
 
     def sign_out(self, request: HttpRequest, users: list[Any], reason: str) -> None:
         """Sign users out everywhere, and log and tell it."""
         by = cast(Any, request.user)
-        rows = all_sessions().filter(user_id__in=[user_key(user) for user in users], revoked_at__isnull=True)
-        ones = rows.order_by().values("user_id").annotate(number=Count("pk")).filter(number__gt=MANY_SESSIONS)
-        many = set(ones.values_list("user_id", flat=True))
-        # Users with very many sessions one by one, for one time each in the revocation list; all others at once.
-        count = sum(sessions.revoke_all(user, reason=reason, by=by) for user in users if user_key(user) in many)
-        count += sessions.revoke(rows.exclude(user_id__in=many), reason=reason, by=by)
-        others = [user for user in users if user_key(user) not in many]
-        end_acting(others, reason=reason, by=by, using=RefreshToken.write_alias())
+        count = sessions.revoke_all(users, reason=RevokedReason.ADMIN, note=reason, by=by)
         log(request, users, _("Signed out everywhere: %s"), reason)
         tell(request, sessions_revoked(count), done=bool(count))
 
@@ -397,7 +389,7 @@ class SessionActs(ReadOnlyAdmin):
         form = ask(request, act, self.context(request), posted=request.method == "POST")
         if isinstance(form, HttpResponse):
             return form
-        entry = sessions.revoke_everyone(reason=form.chosen(), by=cast(Any, request.user))
+        entry = sessions.revoke_everyone(note=form.chosen(), by=cast(Any, request.user))
         log(request, [entry], _("Signed everyone out: %s"), form.chosen())
         tell(request, str(_("Everyone was signed out.")))
         return HttpResponseRedirect(self.page("changelist"))

@@ -69,7 +69,7 @@ class StatusFilter(ChoiceFilter):
         now = database_now(using)
         idle_since = now - conf.get_config().refresh_token_lifetime
         # As a value, which an index can be asked for. As a subquery it would be asked for each session that has ended.
-        everyone = NotBefore.objects.using(using).filter(subject="").aggregate(last=Max("not_before"))["last"]
+        everyone = NotBefore.objects.aggregate(last=Max("not_before"))["last"]
         signed_out = Q() if everyone is None else Q(created_at__lte=everyone)
         if value == "revoked":
             return queryset.filter(Q(revoked_at__isnull=False) | signed_out)

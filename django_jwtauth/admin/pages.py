@@ -99,7 +99,7 @@ def _happenings(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
         yield session.revoked_at, f"{_status_text(session, 'revoked')} {by}"
     if session.signed_out:
         times = NotBefore.objects.using(RefreshToken.write_alias()).select_related("revoked_by")
-        for time in times.filter(subject="", not_before__gte=session.created_at).order_by("created_at")[:1]:
+        for time in times.filter(not_before__gte=session.created_at).order_by("created_at")[:1]:
             who = {"who": time.revoked_by or "-", "why": time.reason}
             yield time.created_at, _("everyone was signed out, by %(who)s: %(why)s") % who
     entries = LogEntry.objects.filter(

@@ -275,7 +275,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         except InvalidTokenError:
             acts.tell(request, str(_("This is no access token of ours, or it has expired.")), done=False)
             return HttpResponseRedirect(self.page("blacklist"))
-        sessions.blacklist(token, reason=form.chosen())
+        sessions.blacklist(token, note=form.chosen())
         rows = BlacklistedToken.objects.using(RefreshToken.write_alias()).filter(jti=token.jti)
         acts.log(request, rows, _("Blacklisted: %s"), form.chosen())
         acts.tell(request, str(_("The access token was blacklisted.")))
@@ -289,15 +289,9 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
 
 @admin.register(NotBefore)
 class NotBeforeAdmin(ReadOnlyAdmin):
-    """When everyone, or a user with very many sessions, was signed out."""
+    """When everyone was signed out."""
 
-    list_display = ("created_at", "who", "reason", "revoked_by")
+    list_display = ("created_at", "reason", "note", "revoked_by")
     ordering = ("-created_at",)
-    fields = ("who", "subject", "created_at", "not_before", "reason", "revoked_by")
-    readonly_fields = ("who",)
-    list_select_related = ("user", "revoked_by")
-
-    @admin.display(description=_("who"))
-    def who(self, entry: NotBefore) -> str:
-        """Say whose sessions ended."""
-        return str(entry.user or entry.subject or _("everyone"))
+    fields = ("created_at", "not_before", "reason", "note", "revoked_by")
+    list_select_related = ("revoked_by",)

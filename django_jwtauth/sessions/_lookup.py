@@ -1,6 +1,7 @@
-"""Sessions found by a token."""
+"""Sessions found by a token. The functions differ in which tokens they accept; none of them writes."""
 
 import contextlib
+import hmac
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -8,52 +9,72 @@ from .. import conf, tokens
 from .._core import jws
 from ..errors import InvalidTokenError
 from ..models import RefreshToken
-from . import _rotation
-from ._revoke import all_sessions
+from ..tokens import RefreshClaims
+from ._rotation import Step, judge
 
 
 @sensitive_variables("raw", "claims")
 def verify_refresh(raw: str | bytes) -> RefreshToken:
-    """Tell whether this is the present refresh token of a living session. One statement; changes nothing.
+    """Return the session if this is its present refresh token and would be accepted. One statement.
 
-    One that was superseded is refused, also within the grace period: whoever asks should not go on with it.
+    A superseded token is refused even within the grace period: whoever asks should not continue with it.
+
+    Args:
+        raw: The refresh token as it was sent.
 
     Raises:
-        InvalidTokenError: with the reason why it is refused; ``reused`` for one that was superseded.
+        InvalidTokenError: with the reason why it is refused; ``reused`` for a superseded token.
     """
     claims = tokens.read_refresh(raw)
-    session, now = _rotation.read(claims, using=RefreshToken.write_alias())
-    if _rotation.judge(session, claims.generation, now) in (_rotation.Step.REPLAY, _rotation.Step.REUSE):
+    session = session_of(claims)
+    if judge(session, claims.generation, transport=RefreshToken.Transport.BODY) in (Step.REPLAY, Step.REUSE):
         raise InvalidTokenError("reused")
     return session
 
 
-@sensitive_variables("raw", "claims")
+@sensitive_variables("raw")
 def find_by_refresh_token(raw: str | bytes) -> RefreshToken:
-    """Return the session of a refresh token of any generation, alive or not. One statement.
+    """Return the session of a refresh token of any generation, whether the session is alive or not. One statement.
+
+    Args:
+        raw: The refresh token as it was sent.
 
     Raises:
-        InvalidTokenError: if the token is not good, has expired, or belongs to no session.
+        InvalidTokenError: if the token is invalid, has expired, or belongs to no session.
     """
-    claims = tokens.read_refresh(raw)
-    return _rotation.find(claims, using=RefreshToken.write_alias())
+    return session_of(tokens.read_refresh(raw))
 
 
 @sensitive_variables()
 def find_by_any_token(raw: str) -> RefreshToken | None:
-    """Return the session that an access or refresh token of ours belongs to, whatever has become of either.
+    """Return the session of an access or refresh token, even if the token has expired or been revoked.
 
-    For people who look into things: a token that is found may have expired long ago, or been revoked.
+    For people who investigate. It tells nothing about whether the token would be accepted.
 
     Args:
         raw: The token as text.
+
+    Returns:
+        The session, or ``None`` if the token is not ours or its session has been purged.
     """
     config = conf.get_config()
-    rows = all_sessions(RefreshToken.write_alias()).with_clock().select_related("user")
     with contextlib.suppress(InvalidTokenError):
         signed = jws.verify(raw, profile=jws.ACCESS, keys=config.signing_keys, max_length=config.max_token_length)
         jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=config.issuer, audience=None)
+        rows = RefreshToken.objects.with_clock().select_related("user")
         return rows.with_sid(signed.claims["sid"]).first()
     with contextlib.suppress(InvalidTokenError):
-        return _rotation.find(tokens.read_refresh(raw, expired=True), using=RefreshToken.write_alias())
+        return session_of(tokens.read_refresh(raw, expired=True))
     return None
+
+
+def session_of(claims: RefreshClaims) -> RefreshToken:
+    """Return the session that the claims of a refresh token name, with its user and the database's time. One statement.
+
+    Raises:
+        InvalidTokenError: ``invalid``, if there is no such row, or the token's ``jti`` is not the row's.
+    """
+    session = RefreshToken.objects.with_clock().select_related("user").with_sid(claims.sid).first()
+    if session is None or not hmac.compare_digest(session.jti(claims.generation), claims.jti):
+        raise InvalidTokenError("invalid")
+    return session

@@ -1,29 +1,31 @@
-"""The pair of tokens that a sign-in or a refresh gives."""
+"""What a sign-in and a refresh have in common: the pair of tokens, and what a session records about the request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import tokens
+from .. import conf, request_info, tokens
 from ..database import epoch
 from ..models import RefreshToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPair:
-    """What a sign-in or a refresh gives."""
+    """What a sign-in or a refresh returns."""
 
     access: str = field(repr=False)
     """The access token."""
     refresh: str = field(repr=False)
-    """The refresh token. Inside the grace period a second refresh gives the same one again. Empty if there is none."""
+    """The refresh token; empty if there is none. A second refresh within the grace period returns the same one."""
     session: RefreshToken
-    """The session both belong to."""
+    """The session that both belong to."""
     expires_in: int
     """How many seconds the access token lives."""
     scope: str
-    """What the access token may be used for: scopes, separated by spaces."""
+    """The scopes of the access token, separated by spaces."""
     refresh_expires_in: int
     """How many seconds the refresh token lives; 0 if there is none."""
 
@@ -38,8 +40,8 @@ def make_pair(
         session: The session.
         access: The access token that was minted for it.
         now: The database's time.
-        refreshable: Whether to hand out a refresh token. One that is never handed out cannot be used, since nobody
-            can compute it.
+        refreshable: Whether to hand out a refresh token. Nobody can use one that was never handed out, since nobody
+            else can compute it.
     """
     minted = tokens.mint_refresh(session) if refreshable else tokens.MintedToken(raw="", expires_at=0)
     return TokenPair(
@@ -50,3 +52,9 @@ def make_pair(
         refresh_expires_in=max(minted.expires_at - int(epoch(now)), 0),
         scope=access.scope,
     )
+
+
+def request_columns(request: HttpRequest | None) -> dict[str, Any]:
+    """Return the columns of a session that come from a request: address and user agent."""
+    address = request_info.client_address(request, num_proxies=conf.get_config().num_proxies)
+    return {"ip_address": str(address) if address else None, "user_agent": request_info.user_agent(request)}

@@ -1,7 +1,8 @@
-"""What a change of a user's password does to the user's sessions, and what deactivation does."""
+"""What deactivating a user, and changing or upgrading a password, does to the user's sessions."""
 
 import uuid
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
@@ -9,31 +10,32 @@ from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 
 from .. import revocation_cache
-from ..database import database_now, write
+from ..database import write
 from ..errors import InvalidTokenError
 from ..models import RefreshToken, RevokedReason, user_key
-from ._revoke import BATCH, all_sessions, end_acting, revoke_all, revoke_ids, revoke_rows, session_id
+from ._revoke import BATCH, end_acting, revoke_all, revoke_ids, revoke_rows, session_id
 
-_ENDED_AT = "_jwtauth_sessions_ended_at"  # on a user object: when saving it ended sessions
+_ENDED_AT = "_jwtauth_sessions_ended_at"
+"""The attribute of a user object that holds the time at which saving it ended sessions."""
 
 
 def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> None:
-    """Let this session outlive a change of its user's password; the user's other sessions end.
+    """Let one session outlive a change of its user's password. The user's other sessions end.
 
-    Our ``update_session_auth_hash()``. Best called in the transaction of ``user.save()``, before or after it; then
-    the session is never seen as revoked. Called later it still works, but a service that has read the session off the
-    revocation list meanwhile refuses its access tokens for up to a minute.
+    The counterpart of Django's ``update_session_auth_hash()``. It is best called in the transaction of ``user.save()``,
+    before or after it; then nobody ever sees the session as revoked. Called later it still works, but a service that
+    has meanwhile read the session from the revocation list refuses its access tokens for up to a minute.
 
     Args:
-        session: The session that goes on, or its id (``request.auth.sid``).
-        user: The user object that had the new password set: only what ended by saving this very object comes back.
+        session: The session that continues, or its id (``request.auth.sid``).
+        user: The user object that the new password was set on. Only a revocation that came from saving this very
+            object is taken back.
 
     Raises:
-        InvalidTokenError: ``revoked``, if the session has ended for any other reason, or is another user's.
+        InvalidTokenError: ``revoked``, if the session has ended for any other reason, or belongs to another user.
         PermissionDenied: if somebody acts as the user: such a session ends with the old password.
     """
-    using = RefreshToken.write_alias()
-    row = all_sessions(using).filter(pk=session_id(session), user_id=user_key(user)).first()
+    row = RefreshToken.objects.of(user).filter(pk=session_id(session)).first()
     if row is None:
         raise InvalidTokenError("revoked")
     if row.actor:
@@ -44,7 +46,8 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
     if ended_by_save is not None:
         alive |= models.Q(revoked_at=ended_by_save, revoked_reason=RevokedReason.PASSWORD_CHANGED)
     changes: dict[str, Any] = {"revoked_at": None, "revoked_reason": "", "auth_hash": row.auth_hash}
-    kept = all_sessions(using).filter(alive, pk=row.pk).not_signed_out()
+    kept = RefreshToken.objects.filter(alive, pk=row.pk).not_signed_out()
+    using = RefreshToken.write_alias()
     if not write(lambda: kept.update(**changes), using=using):
         raise InvalidTokenError("revoked")
     if isinstance(session, RefreshToken):
@@ -52,42 +55,57 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
             setattr(session, name, value)
     if ended_by_save is not None:
         revocation_cache.reread_on_commit(using)  # an incremental reading would keep the entry
-    others = all_sessions(using).filter(user_id=user_key(user)).exclude(pk=row.pk)
-    revoke_rows(others, reason=RevokedReason.PASSWORD_CHANGED, using=using)
+    revoke_rows(RefreshToken.objects.of(user).exclude(pk=row.pk), reason=RevokedReason.PASSWORD_CHANGED)
 
 
 def end_for_user_change(user: AbstractBaseUser) -> None:
-    """End the sessions of a user who was saved without being active, or with another password than they are bound to.
+    """End the sessions of a user who has been saved as inactive, or with a password they are not bound to.
 
-    Called after each save of a user that may have changed either; one statement if nothing did. A new password ends
-    the sessions in which he acts as somebody else, too: whoever stole the old one may have started them.
+    Called after each save that may have changed either. One statement if nothing changed. A new password also ends the
+    sessions in which the user acts as somebody else: they may have been started by a thief of the old password.
     """
-    using = RefreshToken.write_alias()
     if not user.is_active:
         revoke_all(user, reason=RevokedReason.USER_INACTIVE)
         return
-    sessions = all_sessions(using).filter(user_id=user_key(user), revoked_at__isnull=True)
-    unbound = [session.pk for session in sessions.only("secret", "auth_hash") if not session.is_bound_to(user)]
+    sessions = RefreshToken.objects.of(user).unrevoked().only("secret", "auth_hash")
+    unbound = [session.pk for session in sessions if not session.is_bound_to(user)]
     if unbound:
-        now = database_now(using)
-        revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, using=using, now=now)
+        now = RefreshToken.objects.now()
+        revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, now=now)
         setattr(user, _ENDED_AT, now)
-    # Who has no session here may act all the same, e.g. from the admin; then set_password() has left its mark.
+    # A user without sessions of their own may still act as others, for example from the admin. Then only the mark that
+    # set_password() leaves on the object shows the change.
     if unbound or user.__dict__.get("_password") is not None:
-        end_acting([user], reason=RevokedReason.PASSWORD_CHANGED, using=using)
+        end_acting([user], reason=RevokedReason.PASSWORD_CHANGED)
+
+
+def attribute_to(user: AbstractBaseUser, by: AbstractBaseUser, *, since: datetime) -> int:
+    """Record who ended the sessions that deactivating a user or changing the password has ended.
+
+    Args:
+        user: The user that was saved.
+        by: Who saved it.
+        since: The database's time before the save.
+
+    Returns:
+        How many sessions that were.
+    """
+    reasons = (RevokedReason.USER_INACTIVE, RevokedReason.PASSWORD_CHANGED)
+    ended = RefreshToken.objects.of(user).filter(revoked_at__gte=since, revoked_reason__in=reasons)
+    return ended.filter(revoked_by__isnull=True).update(revoked_by=cast(Any, by))
 
 
 def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
     """Store the new hash of an unchanged password, and bind the sessions to it in the same transaction.
 
-    Django upgrades hashes at sign-in. Were the two not stored at once, a refresh that came between would be refused.
+    Django upgrades hashes at sign-in. Were they stored one after the other, a refresh in between would be refused.
 
     Args:
         user: The user with the new hash, not saved yet.
-        former: A copy with the stored one; only sessions bound to it are touched.
+        former: A copy of the user with the stored hash. Only sessions that are bound to it change.
 
     Returns:
-        Whether the stored hash still was the former one. If not, nothing has changed.
+        Whether the stored hash was still the former one. If not, nothing has changed.
     """
     using = RefreshToken.write_alias()
     users = get_user_model()._base_manager.using(using)
@@ -97,12 +115,11 @@ def upgrade_hash(user: AbstractBaseUser, former: AbstractBaseUser) -> bool:
             if not users.filter(pk=user_key(user), password=former.password).update(password=user.password):
                 return 0
             bound = []
-            sessions = all_sessions(using).filter(user_id=user_key(user), revoked_at__isnull=True)
-            for session in sessions.only("secret", "auth_hash"):
+            for session in RefreshToken.objects.of(user).unrevoked().only("secret", "auth_hash"):
                 if session.is_bound_to(former):
                     session.bind(user)
                     bound.append(session)
-            all_sessions(using).bulk_update(bound, ["auth_hash"], batch_size=BATCH)
+            RefreshToken.objects.bulk_update(bound, ["auth_hash"], batch_size=BATCH)
             return 1
 
     return write(store_and_bind, using=using) == 1

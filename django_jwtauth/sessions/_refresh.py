@@ -1,4 +1,8 @@
-"""The exchange of a refresh token for the next one. Every race is decided here, by one conditional UPDATE."""
+"""The exchange of a refresh token for the next one.
+
+No lock is needed: a session is changed by one conditional UPDATE, so of several requests at once exactly one succeeds,
+on any database.
+"""
 
 import logging
 from datetime import datetime
@@ -13,10 +17,10 @@ from .. import conf, grants, request_info, signals, tokens
 from ..database import is_contention, refuse_transaction, write
 from ..errors import InvalidTokenError, RefreshConflictError
 from ..models import RefreshToken, RevokedReason
-from . import _rotation
-from ._pair import TokenPair, make_pair
-from ._revoke import all_sessions, revoke_rows
-from ._start import request_columns
+from ._lookup import session_of
+from ._pair import TokenPair, make_pair, request_columns
+from ._revoke import revoke_rows
+from ._rotation import Step, judge
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -32,60 +36,56 @@ def refresh(
 ) -> TokenPair:
     """Exchange a refresh token for the next one and a new access token.
 
-    Two statements, each by itself. If the process dies between them, or the answer is lost, the same token works
-    again within ``REFRESH_GRACE_PERIOD``.
+    Two statements, neither in a transaction. If the process dies between them, or the response is lost, the same token
+    works again within ``REFRESH_GRACE_PERIOD``.
 
     Args:
         raw: The refresh token as it was sent.
         request: For the address, the user agent and the claims hooks.
         scope: Fewer scopes than the session has, for this access token only (RFC 6749 section 6); by default all.
-        audience: For whom this access token is, if the session is not for one audience only (RFC 8707 section 2.2).
+        audience: The audience of this access token, unless the session is for one audience only (RFC 8707 section 2.2).
         transport: How the token was sent.
 
     Raises:
-        InvalidTokenError: with the reason why it is refused. After ``reused`` the session is revoked; after any
-            other nothing has changed.
-        RefreshConflictError: if other refreshes of the session came between, twice. Try again.
+        InvalidTokenError: with the reason why the token is refused. After ``reused`` the session is revoked; after any
+            other reason nothing has changed.
+        RefreshConflictError: if other refreshes of the session came first, twice. Try again.
         InvalidScopeError: if more scope is asked for than the session has; nothing has changed.
-        InvalidTargetError: if the audience may not be had; nothing has changed.
-        ClaimsHookError: if a claims hook fails; nothing has changed, and the token stays good.
+        InvalidTargetError: if the audience is not allowed; nothing has changed.
+        ClaimsHookError: if a claims hook fails; nothing has changed, and the token stays valid.
         RuntimeError: if called inside a transaction, where a lost race could not be told from reuse.
     """
-    using = RefreshToken.write_alias()
-    refuse_transaction(using, "sessions.refresh()")
+    refuse_transaction(RefreshToken.write_alias(), "sessions.refresh()")
     claims = tokens.read_refresh(raw)
     for _ in range(2):
-        session, now = _rotation.read(claims, using=using, transport=transport)
-        if session.actor and getattr(session.user, "is_superuser", False):
-            raise InvalidTokenError("revoked")  # he was none when it began
-        step = _rotation.judge(session, claims.generation, now)
-        if step is _rotation.Step.REUSE:
-            _end_reused(session, now=now, using=using, request=request)
+        session = session_of(claims)
+        now = session.database_now
+        step = judge(session, claims.generation, transport=transport)
+        if step is Step.REUSE:
+            _end_reused(session, now=now, request=request)
             raise InvalidTokenError("reused")
-        # Before the UPDATE, since hooks may fail, and after the UPDATE nothing may.
+        # All that may fail comes before the UPDATE; after it, nothing may.
         granted = grants.scope(session, scope, request=request)
         target = grants.audience(session, audience, request=request)
         access = tokens.mint_access(session, scope=granted, audience=target, now=now, request=request)
-        if step is _rotation.Step.ROTATE and not _rotate(session, now=now, using=using, request=request):
-            continue  # somebody else was faster
-        if step is _rotation.Step.REPLAY:
-            _count_replay(session, using=using)
+        if step is Step.ROTATE and not _rotate(session, now=now, request=request):
+            continue  # another request was faster
+        if step is Step.REPLAY:
+            _count_replay(session)
         signals.session_refreshed.send_robust(RefreshToken, session=session, user=session.user, request=request)
         return make_pair(session, access, now=now)
     raise RefreshConflictError
 
 
-def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> bool:
-    """Step to the next generation, if the session still is as it was read. The one place where a race is decided."""
-    # auth_hash too: a hash upgrade that came between has bound the session anew, and must not be undone.
+def _rotate(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> bool:
+    """Advance a session to its next generation, if its row is still as it was read. Every race is decided here."""
+    # auth_hash is compared too: a hash upgrade in between has bound the session again, which must not be undone.
     unchanged = (
-        all_sessions(using)
-        .filter(
-            pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash), revoked_at__isnull=True
-        )
+        RefreshToken.objects.unrevoked()
         .not_signed_out()
+        .filter(pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash))
     )
-    # To the present SECRET_KEY, so that its fallback can be dropped some day.
+    # Bound with the present SECRET_KEY, so that its fallbacks can be removed one day.
     session.bind(cast(AbstractBaseUser, session.user))
     session.generation += 1
     session.rotated_at = now
@@ -106,18 +106,18 @@ def _rotate(session: RefreshToken, *, now: datetime, using: str, request: HttpRe
         raise
 
 
-def _count_replay(session: RefreshToken, *, using: str) -> None:
-    rows = all_sessions(using).filter(pk=session.pk)
+def _count_replay(session: RefreshToken) -> None:
+    rows = RefreshToken.objects.filter(pk=session.pk)
     try:
-        write(lambda: rows.update(replays=models.F("replays") + 1), using=using)
+        write(lambda: rows.update(replays=models.F("replays") + 1), using=RefreshToken.write_alias())
     except OperationalError as error:
         if not is_contention(error):
-            raise  # a count for people; no reason to refuse anyone
+            raise  # contention alone does not matter: the count is for people, and no reason to refuse a token
 
 
-def _end_reused(session: RefreshToken, *, now: datetime, using: str, request: HttpRequest | None) -> None:
-    if not revoke_rows(all_sessions(using).filter(pk=session.pk), reason=RevokedReason.REUSED, using=using, now=now):
-        return  # it has ended meanwhile: there is nothing new to tell
+def _end_reused(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> None:
+    if not revoke_rows(RefreshToken.objects.filter(pk=session.pk), reason=RevokedReason.REUSED, now=now):
+        return  # the session has ended meanwhile, so there is nothing new to report
     logger.warning(
         "Refresh token reuse: session %s of user %s was revoked (request from %s).",
         session.pk,

@@ -1,4 +1,4 @@
-"""How sessions and single access tokens are revoked. To be called as ``sessions.revoke()`` and so on."""
+"""How sessions and single access tokens are revoked."""
 
 import logging
 import uuid
@@ -6,241 +6,237 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from .. import conf, revocation_cache, signals, tokens
-from ..database import database_now, storable, write
-from ..models import (
-    BlacklistedToken,
-    NotBefore,
-    RefreshToken,
-    RefreshTokenQuerySet,
-    RevokedReason,
-    signed_out,
-    subject_of,
-    user_key,
-)
+from ..database import storable, write
+from ..models import MAX_NOTE_LENGTH, BlacklistedToken, NotBefore, RefreshToken, RevokedReason, signed_out, user_key
 from ..verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
 
-MAX_REASON_LENGTH = 255
-MANY_SESSIONS = 100
-"""When more sessions of a user end at once, the revocation list holds one time instead of their ids."""
-BATCH = 500  # ids in one statement; databases limit their number
+BATCH = 500
+"""How many ids are put into one statement; databases limit their number."""
 
 
 def revoke(
     session: RefreshToken | uuid.UUID | str | models.QuerySet[RefreshToken],
     *,
     reason: str = RevokedReason.ADMIN,
+    note: str = "",
     by: AbstractBaseUser | None = None,
 ) -> int:
-    """End a session, or each of a query: its refresh tokens at once, its access tokens as the revocation rules say.
+    """End a session, or every session of a query.
 
-    May run inside a transaction. Sessions that have ended already stay as they are.
+    Refresh tokens are refused at once, access tokens as soon as the revocation rules say. May run inside a transaction.
+    Sessions that have already ended stay as they are.
 
     Args:
         session: The session, its id (``request.auth.sid``), or a query of sessions.
-        reason: Why; at most 255 characters.
-        by: Who did it, if not the user.
+        reason: Why, for programs: a :class:`~django_jwtauth.models.RevokedReason`.
+        note: Why, for people; at most 255 characters.
+        by: Who revoked it, if not the user.
 
     Returns:
         How many sessions ended.
 
     Raises:
-        ValueError: if the reason is too long, or the id is none.
+        ValueError: if ``reason`` is not a ``RevokedReason``, ``note`` is too long, or the id is not a UUID.
     """
-    using = RefreshToken.write_alias()
     if isinstance(session, models.QuerySet):
-        return revoke_rows(session.using(using), reason=reason, by=by, using=using)
-    count = revoke_rows(all_sessions(using).filter(pk=session_id(session)), reason=reason, by=by, using=using)
+        return revoke_rows(session.using(RefreshToken.write_alias()), reason=reason, note=note, by=by)
+    rows = RefreshToken.objects.filter(pk=session_id(session))
+    count = revoke_rows(rows, reason=reason, note=note, by=by)
     if isinstance(session, RefreshToken):
-        names = ("revoked_at", "revoked_reason", "revoked_by_id")
-        for values in all_sessions(using).filter(pk=session.pk).values(*names):  # none, if it was purged meanwhile
+        names = ("revoked_at", "revoked_reason", "revoked_note", "revoked_by_id")
+        for values in rows.values(*names):  # empty if the row has been purged meanwhile
             for name, value in values.items():
                 setattr(session, name, value)
     return count
 
 
 def revoke_all(
-    user: AbstractBaseUser, *, reason: str = RevokedReason.LOGOUT_ALL, by: AbstractBaseUser | None = None
+    user: AbstractBaseUser | Iterable[AbstractBaseUser],
+    *,
+    reason: str = RevokedReason.LOGOUT_ALL,
+    note: str = "",
+    by: AbstractBaseUser | None = None,
 ) -> int:
-    """End all sessions of a user, and those in which he acts as somebody else, which do not count in the result.
+    """End all sessions of a user, or of several users.
 
-    Arguments and result as for :func:`revoke`.
+    Sessions in which they act as somebody else end too, but do not count in the result.
+
+    Args:
+        user: The user, or several.
+        reason: As for :func:`revoke`.
+        note: As for :func:`revoke`.
+        by: As for :func:`revoke`.
+
+    Returns:
+        How many of their own sessions ended.
+
+    Raises:
+        ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    using = RefreshToken.write_alias()
-    now = database_now(using)
-    rows = all_sessions(using).filter(user_id=user_key(user))
-    count = revoke_rows(rows, reason=reason, by=by, using=using, now=now)
-    end_acting([user], reason=reason, by=by, using=using)
-    # Not where a subject may change: access tokens with a former one would not be covered.
-    if count > MANY_SESSIONS and conf.get_config().subject_field in ("pk", get_user_model()._meta.pk.name):
-        entry = NotBefore(
-            user_id=user_key(user),
-            subject=subject_of(user),
-            created_at=now,
-            reason=reason,
-            revoked_by=cast(Any, by),
-        )
-
-        def shorten() -> None:
-            # Only now: until the commit the sessions were alive to others, and may have got access tokens. None of them
-            # is younger than this. Should this fail, the list holds the ids, as it has done so far.
-            entry.not_before = database_now(using)
-            entry.save(using=using)
-            revocation_cache.reread()
-
-        transaction.on_commit(shorten, using=using, robust=True)
+    users = [user] if isinstance(user, AbstractBaseUser) else list(user)
+    rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
+    count = revoke_rows(rows, reason=reason, note=note, by=by)
+    end_acting(users, reason=reason, note=note, by=by)
     return count
 
 
-def revoke_everyone(*, reason: str = RevokedReason.ADMIN, by: AbstractBaseUser | None = None) -> NotBefore:
+def revoke_everyone(
+    *, reason: str = RevokedReason.ADMIN, note: str = "", by: AbstractBaseUser | None = None
+) -> NotBefore:
     """End all sessions of all users, in one step however many there are.
 
-    Their rows stay as they are; that they have ended is seen from one time, which is stored here. The signal
-    ``session_revoked`` is not sent. May run inside a transaction, and then acts when that commits.
+    The rows of the sessions stay as they are: one time is stored, and every session that began before it has ended. The
+    signal ``session_revoked`` is not sent. May run inside a transaction, and then takes effect when it commits.
 
-    Who signs in within the same second may get an access token that services without a database refuse, until it is
-    refreshed: times in tokens are whole seconds.
+    Times in tokens are whole seconds. A user who signs in within the same second may therefore get an access token that
+    services without a database refuse until it is refreshed.
 
     Args:
-        reason: Why; at most 255 characters.
-        by: Who did it.
+        reason: As for :func:`revoke`.
+        note: As for :func:`revoke`.
+        by: Who signed everyone out.
 
     Returns:
-        What was stored.
+        The row that was stored.
+
+    Raises:
+        ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    using = RefreshToken.write_alias()
-    now = database_now(using)
-    entry = NotBefore.objects.using(using).create(
-        not_before=now, created_at=now, reason=_checked_reason(reason), revoked_by=cast(Any, by)
-    )
+    _check(reason, note)
+    now = NotBefore.objects.now()
+    entry = NotBefore.objects.create(not_before=now, created_at=now, reason=reason, note=note, revoked_by=cast(Any, by))
 
     def finish() -> None:
-        # Since the commit nothing is refreshed any more, but until then there may have been access tokens that are
-        # younger than the entry. They are not younger than this.
-        NotBefore.objects.using(using).filter(pk=entry.pk).update(not_before=database_now(using))
+        # Until the commit, other connections could refresh, and access tokens could be issued that are younger than the
+        # entry. Since the commit nothing can be refreshed, so none of them is younger than the present time.
+        NotBefore.objects.filter(pk=entry.pk).update(not_before=NotBefore.objects.now())
         revocation_cache.mark_stale()
         logger.warning("Everyone was signed out: %r.", str(reason))
 
+    using = RefreshToken.write_alias()
     transaction.on_commit(finish, using=using)
     revocation_cache.mark_stale_on_commit(using)
     return entry
 
 
 @sensitive_variables("access_token")
-def blacklist(access_token: str | AccessToken, *, reason: str = "") -> None:
-    """Revoke a single access token; its session goes on. May run inside a transaction; doing it twice is fine.
+def blacklist(access_token: str | AccessToken, *, reason: str = RevokedReason.ADMIN, note: str = "") -> None:
+    """Revoke a single access token; its session continues. May run inside a transaction, and may be repeated.
 
     Args:
         access_token: The token, as text or verified.
-        reason: Why; at most 255 characters.
+        reason: As for :func:`revoke`.
+        note: As for :func:`revoke`.
 
     Raises:
-        InvalidTokenError: if the text is no good access token of ours (an expired one is refused anyway).
+        InvalidTokenError: if the text is not a valid access token of ours. (An expired one is refused anyway.)
+        ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
+    _check(reason, note)
     token = access_token
     if isinstance(token, str):
         token = tokens.read_access(token)
-    using = RefreshToken.write_alias()
     is_known = models.Exists(BlacklistedToken.objects.filter(jti=token.jti))
-    found = all_sessions(using).with_sid(token.sid).values_list("user_id", is_known).first()
+    found = RefreshToken.objects.with_sid(token.sid).values_list("user_id", is_known).first()
     if found is not None and found[1]:
-        return  # nothing new, and no reason to read the list anew
-    now = database_now(using)
+        return  # nothing changes, so the list need not be read again
     entry = BlacklistedToken(
         jti=token.jti,
         user_id=found[0] if found else None,
         expires_at=storable(token.expires_at),
-        reason=_checked_reason(reason),
-        created_at=now,
+        reason=reason,
+        note=note,
+        created_at=BlacklistedToken.objects.now(),
     )
-    BlacklistedToken.objects.using(using).bulk_create([entry], ignore_conflicts=True)
-    revocation_cache.mark_stale_on_commit(using)
+    BlacklistedToken.objects.bulk_create([entry], ignore_conflicts=True)
+    revocation_cache.mark_stale_on_commit(RefreshToken.write_alias())
     logger.info("Access token of session %s blacklisted.", token.sid)
 
 
 def end_acting(
-    users: Iterable[AbstractBaseUser], *, reason: str, using: str, by: AbstractBaseUser | None = None
+    users: Iterable[AbstractBaseUser], *, reason: str, note: str = "", by: AbstractBaseUser | None = None
 ) -> None:
-    """End the sessions in which these users act as somebody else. Other arguments as for :func:`revoke_rows`."""
-    # One without a usable subject has never acted as anybody, and must be no obstacle here.
+    """End the sessions in which these users act as somebody else. Other arguments as for :func:`revoke`."""
+    # A user without a usable subject has never acted as anybody, and must not be an obstacle here.
     name = conf.get_config().subject_field
     subjects = [str(value) for user in users if (value := getattr(user, name, None)) not in (None, "")]
     if subjects:
-        revoke_rows(all_sessions(using).filter(actor__in=subjects), reason=reason, by=by, using=using)
-
-
-def all_sessions(using: str) -> RefreshTokenQuerySet:
-    """Return the query of all sessions, in the database of our tables."""
-    return RefreshToken.objects.using(using)
-
-
-def session_id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
-    """Return the id of a session that may be given by its id.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if isinstance(session, RefreshToken):
-        return session.pk
-    return session if isinstance(session, uuid.UUID) else uuid.UUID(session)
-
-
-def _checked_reason(reason: str) -> str:
-    if len(reason) > MAX_REASON_LENGTH:
-        raise ValueError(f"A reason has at most {MAX_REASON_LENGTH} characters.")
-    return reason
+        revoke_rows(RefreshToken.objects.filter(actor__in=subjects), reason=reason, note=note, by=by)
 
 
 def revoke_rows(
     rows: models.QuerySet[RefreshToken],
     *,
     reason: str,
-    using: str,
+    note: str = "",
     by: AbstractBaseUser | None = None,
     now: datetime | None = None,
 ) -> int:
-    """End those of the rows that live, and tell everyone who must know.
+    """End those sessions of a query that have not ended yet, mark the revocation list stale, and send the signal.
 
     Args:
-        rows: A query.
-        reason: Why.
-        using: The database.
-        by: Who did it, if not the user.
-        now: The time to put down; by default the database's.
+        rows: The query.
+        reason: As for :func:`revoke`.
+        note: As for :func:`revoke`.
+        by: As for :func:`revoke`.
+        now: The time of the revocation; by default the database's.
 
     Returns:
         How many sessions ended.
+
+    Raises:
+        ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    now = now or database_now(using)
+    _check(reason, note)
+    using = RefreshToken.write_alias()
+    now = now or RefreshToken.objects.now()
     live = rows.filter(revoked_at__isnull=True).exclude(signed_out())
-    # Their ids, before: afterwards the query, which may ask for living sessions, would not find them.
-    listened = signals.session_revoked.has_listeners(RefreshToken)
-    ids = list(live.values_list("pk", flat=True)) if listened else []
-    changes = {"revoked_at": now, "revoked_reason": _checked_reason(reason), "revoked_by": by}
+    # The ids are read first: the query may ask for unrevoked sessions, and would not find them afterwards.
+    has_listeners = signals.session_revoked.has_listeners(RefreshToken)
+    ids = list(live.values_list("pk", flat=True)) if has_listeners else []
+    changes = {"revoked_at": now, "revoked_reason": reason, "revoked_note": note, "revoked_by": by}
     count = write(lambda: live.update(**changes), using=using)
     if not count:
-        return 0  # somebody else was faster, and tells
+        return 0  # they ended before, or another connection was faster and does the rest
     revocation_cache.mark_stale_on_commit(using)
     logger.info("%d session(s) revoked: %r.", count, str(reason))
     for batch in _batches(ids):
-        for session in (
-            all_sessions(using).filter(pk__in=batch, revoked_at=now, revoked_reason=reason).select_related("user")
-        ):
+        ended = RefreshToken.objects.filter(pk__in=batch, revoked_at=now, revoked_reason=reason)
+        for session in ended.select_related("user"):
             signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)
     return count
 
 
-def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, using: str, now: datetime) -> None:
-    """Do the same for sessions of which only the ids are known, however many they are."""
+def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, now: datetime) -> None:
+    """Do the same for sessions that are known by their ids, however many there are."""
     for batch in _batches(ids):
-        revoke_rows(all_sessions(using).filter(pk__in=batch), reason=reason, using=using, now=now)
+        revoke_rows(RefreshToken.objects.filter(pk__in=batch), reason=reason, now=now)
+
+
+def session_id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
+    """Return the id of a session that is given as a row or by its id.
+
+    Raises:
+        ValueError: if the text is not a UUID.
+    """
+    if isinstance(session, RefreshToken):
+        return session.pk
+    return session if isinstance(session, uuid.UUID) else uuid.UUID(session)
+
+
+def _check(reason: str, note: str) -> None:
+    if reason not in RevokedReason.values:
+        known = ", ".join(RevokedReason.values)
+        raise ValueError(f"The reason {reason!r} is not one of {known}. Words for people go into the note.")
+    if len(note) > MAX_NOTE_LENGTH:
+        raise ValueError(f"A note has at most {MAX_NOTE_LENGTH} characters.")
 
 
 def _batches(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:

@@ -1,79 +1,59 @@
-"""The rules of rotation: what a refresh token leads to, in the order they are applied. Nothing here writes."""
+"""The rules of rotation: what a refresh token leads to, in the order in which they apply. Nothing here writes."""
 
 import enum
-import hmac
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from .. import conf
 from ..errors import InvalidTokenError
 from ..models import RefreshToken
-from ..tokens import RefreshClaims
 
 
 class Step(enum.Enum):
-    """What a good refresh token leads to."""
+    """What a valid refresh token leads to."""
 
     ROTATE = enum.auto()
     """The next generation."""
     REPEAT = enum.auto()
     """The same generation again: it is younger than the grace period."""
     REPLAY = enum.auto()
-    """The present generation for the one before: a second tab, or a lost answer."""
+    """The present generation in exchange for the one before: a second tab, or a lost response."""
     REUSE = enum.auto()
-    """The end of the session: somebody has a token that was exchanged long ago."""
+    """The end of the session: somebody holds a token that was exchanged long ago."""
 
 
-def find(claims: RefreshClaims, *, using: str) -> RefreshToken:
-    """Read the session with its user and the time, and check that the token is the row's. One statement.
+def judge(session: RefreshToken, generation: int, *, transport: str) -> Step:
+    """Decide what a refresh token of a session leads to. Every obstacle to a refresh token is found here.
 
-    Raises:
-        InvalidTokenError: ``invalid``.
-    """
-    session = RefreshToken.objects.using(using).with_clock().select_related("user").with_sid(claims.sid).first()
-    if session is None or not hmac.compare_digest(session.jti(claims.generation), claims.jti):
-        raise InvalidTokenError("invalid")
-    return session
-
-
-def read(
-    claims: RefreshClaims, *, using: str, transport: str = RefreshToken.Transport.BODY
-) -> tuple[RefreshToken, datetime]:
-    """Read a session that lives, and the database's time.
+    All ages are measured on the database's clock.
 
     Args:
-        claims: What its refresh token says.
-        using: The database.
+        session: The session of the token, from :func:`django_jwtauth.sessions._lookup.session_of`.
+        generation: The token's generation.
         transport: How the token was sent.
 
     Raises:
-        InvalidTokenError: with the reason why tokens of the session are refused; ``invalid`` if it was sent in another
-            way than the session is for. A script that got hold of a cookie's token could not use it.
+        InvalidTokenError: with the reason why the token is refused. ``invalid`` if it was sent in another way than the
+            session is for, so that a script that got hold of a cookie's token cannot use it. ``ahead`` for a generation
+            that is yet to come, since the database was restored from a backup; nothing is revoked for that, or a
+            restore would sign everyone out for good.
     """
-    session = find(claims, using=using)
     if session.transport != transport:
         raise InvalidTokenError("invalid")
     now = session.database_now
     if reason := session.refusal(now, ends_at=session.idle_at):
         raise InvalidTokenError(reason)
-    return session, now
-
-
-def judge(session: RefreshToken, generation: int, now: datetime) -> Step:
-    """Decide what a good token of a living session leads to. All ages are on the database's clock.
-
-    Raises:
-        InvalidTokenError: ``ahead``, for a generation that is yet to come: the database was restored from a backup.
-            Nothing is revoked for that, or a restore would sign everyone out for good.
-    """
+    if session.actor and getattr(session.user, "is_superuser", False):
+        raise InvalidTokenError("revoked")  # the user was promoted after somebody had begun to act as them
     if generation > session.generation:
         raise InvalidTokenError("ahead")
     window = conf.get_config().refresh_grace_period
     age = max(now - session.rotated_at, timedelta(0))
     if generation == session.generation:
-        # Nothing rotates twice in a window; sign-in counts as first. A browser's cookie waits for another window: an
-        # answer to a replay that is under way when the first ends must not overwrite a later generation's cookie.
-        calm = 2 * window if session.transport == RefreshToken.Transport.BROWSER else window
-        return Step.REPEAT if age < calm else Step.ROTATE
+        # Nothing rotates twice in a window, and sign-in counts as the first rotation. A browser's cookie waits for a
+        # second window: a response to a replay that is still under way when the first window ends must not overwrite
+        # the cookie of a later generation.
+        minimum = 2 * window if session.transport == RefreshToken.Transport.BROWSER else window
+        return Step.REPEAT if age < minimum else Step.ROTATE
     if generation == session.generation - 1 and age < window:
         return Step.REPLAY
     return Step.REUSE

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from django_jwtauth import conf
 from django_jwtauth.models import RefreshToken
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
 ADA = {"id": 7, "email": "ada@example.com", "email_verified": True, "username": "ada"}
 APP = "/_allauth/app/v1/"

@@ -15,7 +15,7 @@ from hypothesis import Phase, example, given, settings
 from django_jwtauth import claims
 from django_jwtauth._core import jws
 from django_jwtauth.sessions._revoke import MANY_SESSIONS
-from tests import json_values
+from tests.tools import json_values
 
 from . import apache, issuers
 from .issuers import AUDIENCE, Issuer, claims_of, wait_until

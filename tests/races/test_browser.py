@@ -7,9 +7,9 @@ from rest_framework.test import APIClient
 
 from django_jwtauth import sessions
 from django_jwtauth.models import RefreshToken
-from tests.cookie_jar import ACCESS, REFRESH, Browser
+from tests.tools.cookie_jar import ACCESS, REFRESH, Browser
 
-from .conftest import CROWD, age_all, users
+from .crowd import CROWD, age_all, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

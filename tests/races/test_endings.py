@@ -3,9 +3,9 @@
 import pytest
 from rest_framework.test import APIClient
 
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
-from .conftest import (
+from .crowd import (
     CROWD,
     aged_sessions,
     assert_nothing_is_alive,

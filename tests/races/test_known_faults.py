@@ -6,9 +6,9 @@ from django.contrib.auth.hashers import make_password
 
 from django_jwtauth import sessions
 from django_jwtauth.sessions import _password
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
-from .conftest import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, stored, users
+from .crowd import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,9 +10,9 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
-from .conftest import age_all, aged_sessions, refresh, stored, users
+from .crowd import age_all, aged_sessions, refresh, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SLACK = timedelta(seconds=1)

@@ -10,9 +10,9 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions, signals
 from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
-from .conftest import CROWD, age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
+from .crowd import CROWD, age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BOTH_DATABASES = pytest.mark.django_db(transaction=True, databases=["default", "other"])

@@ -5,9 +5,9 @@ from django.contrib.auth import get_user_model
 from rest_framework.test import APIClient
 
 from django_jwtauth import conf, sessions
-from tests.conftest import bearer
+from tests.tools.http import bearer
 
-from .conftest import CROWD, aged_sessions, reason, refresh, stored, users
+from .crowd import CROWD, aged_sessions, reason, refresh, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

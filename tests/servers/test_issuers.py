@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import (
+from .process import (
     POLL_SECONDS,
     WORKERS,
     ask_every_worker,

@@ -10,7 +10,7 @@ import pytest
 from django_jwtauth._core import jws
 from django_jwtauth.keys import Key
 
-from .conftest import DJANGO, WORKERS, ask_every_worker, gunicorn, make_issuer, new_key, running
+from .process import DJANGO, WORKERS, ask_every_worker, gunicorn, make_issuer, new_key, running
 
 LIFETIME = 6.0
 LEEWAY = 1.0

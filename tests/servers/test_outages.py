@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from .conftest import DJANGO, POLL_SECONDS, gunicorn, make_issuer, running, wait_until, watch_refusals
+from .process import DJANGO, POLL_SECONDS, gunicorn, make_issuer, running, wait_until, watch_refusals
 
 INTERVAL = 0.5
 MAX_STALENESS = 4.0

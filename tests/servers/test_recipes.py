@@ -9,7 +9,7 @@ import pytest
 from django_jwtauth._core import jws
 from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.verifier import Verifier
-from tests.test_docs import FENCE, page
+from tests.tools.docs import FENCE, page
 
 ISSUER = "https://auth.example.com"
 KEY = Key.generate("ES256")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import (
+from .process import (
     BOUND,
     DJANGO,
     PATIENCE,

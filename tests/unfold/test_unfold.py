@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from django_jwtauth import sessions
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
-from tests.admin_tools import browser, html, is_live, messages_of, selected, stored, superuser
-from tests.test_admin_users import form_of
+from tests.tools.admin import browser, html, is_live, messages_of, selected, stored, superuser
+from tests.tools.admin_users import form_of
 
 # It has not heard yet of what Django 6.1 asks for.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Overriding get_action_choices\(\)")

@@ -60,7 +60,7 @@ class Command(BaseCommand):
             try:
                 self._write(pair, file)
             except OSError as error:
-                sessions.revoke(pair.session, reason="not delivered")
+                sessions.revoke(pair.session, note="not delivered")
                 raise CommandError(f"The tokens cannot be written: {error.strerror}") from None
         if output is not None:
             self.stdout.write(f"{output}: tokens of session {pair.session.pk}")

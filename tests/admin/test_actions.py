@@ -1,0 +1,186 @@
+"""How an action of the admin asks first, and what it leaves behind."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from django_jwtauth import sessions
+from django_jwtauth.admin.actions import MAX_REASON_LENGTH
+from django_jwtauth.models import BlacklistedToken, NotBefore
+from tests.tools.admin import (
+    BLACKLIST,
+    LIST,
+    browser,
+    html,
+    is_live,
+    messages_of,
+    page,
+    revocations,
+    stored,
+    superuser,
+)
+from tests.tools.admin_actions import ACTS, do, each_act, form_of, was_done
+
+# How: with POST, the CSRF token, and after a question
+
+
+@each_act
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
+def test_no_other_method_acts(pair, act, method):
+    client, data = browser(superuser()), act.data(pair)
+    data = {**data, "confirmed": "yes", "reason": "x"}
+    query = "&".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str))
+    getattr(client, method)(act.url(pair), query_params=data)
+    getattr(client, method)(f"{act.url(pair)}?{query}")
+    if method not in ("get", "head", "trace"):
+        getattr(client, method)(act.url(pair), query, content_type="application/x-www-form-urlencoded")
+    assert not was_done(pair)
+    assert LogEntry.objects.count() == 0
+
+
+@each_act
+def test_acting_needs_the_csrf_token_of_the_page(pair, act):
+    client = browser(superuser(), enforce_csrf_checks=True)
+    assert do(client, act, pair).status_code == 403
+    assert do(client, act, pair, csrfmiddlewaretoken="x" * 64).status_code == 403
+    assert not was_done(pair)
+    shown = html(client.get(act.url(pair)))
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', shown)[1]
+    assert do(client, act, pair, csrfmiddlewaretoken=token).status_code == 302
+    assert was_done(pair)
+
+
+@each_act
+def test_each_act_asks_first_and_says_from_when_it_holds(pair, act):
+    client = browser(superuser())
+    if act.has_own_page:
+        response = client.get(act.url(pair))
+    else:
+        data = act.data(pair)
+        del data["confirmed"]
+        response = client.post(LIST, data)
+    shown = html(response)
+    assert not was_done(pair)
+    for effect in ("Refresh tokens: at once.", "within 2 seconds.", "in other services: within 4 seconds."):
+        assert effect in shown
+    # What the page has, and what the operator types, is all that it needs.
+    assert client.post(act.url(pair), {**form_of(shown), **visible(act, pair)}).status_code == 302
+    assert was_done(pair)
+
+
+def visible(act, pair):
+    return act.data(pair) if act.has_own_page else {}
+
+
+@each_act
+def test_what_was_done_is_told_with_the_time_from_which_it_holds_everywhere(pair, act):
+    (told,) = messages_of(do(browser(superuser()), act, pair))
+    assert re.search(r"Here at once; in other services by \d\d:\d\d:\d\d\.$", told)
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        (f"{LIST}00000000-0000-4000-8000-000000000000/revoke/", 404),
+        (f"{LIST}nonsense/revoke/", 302),
+        (f"{LIST}user/0/", 404),
+        (f"{LIST}user/nonsense/", 404),
+        (f"{LIST}user/1.0/", 404),
+        (f"{LIST}user/{'9' * 40}/", 404),
+        (f"{LIST}user/-{'9' * 400}/", 404),
+        (f"{LIST}user/%00/", 404),
+        (f"{LIST}user/%E2%82%AC/a/../b/", 404),
+    ],
+)
+def test_what_is_not_there_is_not_found(pair, url, status):
+    client = browser(superuser())
+    assert client.get(url).status_code in (status, 302)
+    assert client.post(url).status_code in (status, 302)
+    assert not was_done(pair)
+
+
+# What it leaves behind
+
+
+@each_act
+def test_each_act_is_logged_signalled_and_gives_its_reason(pair, act):
+    root = superuser()
+    with revocations() as heard:
+        do(browser(root), act, pair, reason="  laptop stolen ")
+    entries = LogEntry.objects.all()
+    assert [(entry.user, "laptop stolen" in entry.get_change_message()) for entry in entries] == [(root, True)]
+    assert entries[0].get_admin_url() is not None
+    assert heard == [(pair.session.pk, "laptop stolen", root)] * act.signals
+    row = stored(pair.session)
+    reasons = {row.revoked_reason: row.revoked_by}
+    reasons |= {entry.reason: entry.revoked_by for entry in NotBefore.objects.all()}
+    reasons |= dict.fromkeys(BlacklistedToken.objects.values_list("reason", flat=True), root)
+    assert reasons["laptop stolen"] == root
+
+
+@each_act
+def test_without_a_reason_it_was_an_administrator(pair, act):
+    do(browser(superuser()), act, pair, reason="   ")
+    reasons = {stored(pair.session).revoked_reason, *BlacklistedToken.objects.values_list("reason", flat=True)}
+    assert "admin" in reasons | set(NotBefore.objects.values_list("reason", flat=True))
+
+
+@each_act
+def test_a_reason_that_is_too_long_is_refused_and_one_that_just_fits_is_not(pair, act):
+    client = browser(superuser())
+    response = do(client, act, pair, reason="€" * (MAX_REASON_LENGTH + 1))
+    assert "at most 255 characters" in html(response)
+    assert not was_done(pair)
+    assert do(client, act, pair, reason="€" * MAX_REASON_LENGTH).status_code == 302
+    assert was_done(pair)
+
+
+@each_act
+@pytest.mark.parametrize(
+    "reason", ["a\x00b", "<script>alert(1)</script>", "[", '["x"]', "a\r\nX: b", "\u202e", "%s %(x)s"]
+)
+def test_any_reason_is_either_refused_or_harmless(pair, act, reason):
+    client = browser(superuser())
+    response = do(client, act, pair, reason=reason)
+    assert response.status_code == (200 if "\x00" in reason else 302)
+    for url in (LIST, page(pair.session), BLACKLIST, "/admin/", f"{LIST}{pair.session.pk}/history/"):
+        assert "<script>alert" not in html(client.get(url))
+    assert "\r\nX: b" not in "".join(f"{name}: {value}" for name, value in response.headers.items())
+
+
+@pytest.mark.parametrize("act", [ACTS["revoke"], ACTS["revoke selected"]])
+def test_what_was_revoked_before_stays_as_it_was(pair, act):
+    sessions.revoke(pair.session, reason="logout")
+    before = stored(pair.session)
+    with revocations() as heard:
+        response = do(browser(superuser()), act, pair, reason="again")
+    assert messages_of(response) == ["0 sessions were revoked."]
+    after = stored(pair.session)
+    assert (after.revoked_at, after.revoked_reason, after.revoked_by) == (before.revoked_at, "logout", None)
+    assert (heard, LogEntry.objects.count()) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["revoke", "revoke selected", "sign out", "sign out selected"])
+def test_after_everyone_was_signed_out_there_is_nothing_left_to_revoke(pair, name):
+    sessions.revoke_everyone()
+    assert messages_of(do(browser(superuser()), ACTS[name], pair)) == ["0 sessions were revoked."]
+    assert stored(pair.session).revoked_at is None
+
+
+# One's own session
+
+
+@pytest.mark.parametrize("name", ["revoke", "revoke selected", "sign out", "sign out selected", "everyone"])
+@pytest.mark.parametrize("own", [False, True])
+def test_who_would_sign_himself_out_is_told_before(user, name, own):
+    root = superuser()
+    pair = sessions.start(root if own else user)
+    sessions.start(user)
+    act, client = ACTS[name], browser(root)
+    data = {key: value for key, value in act.data(pair).items() if key != "confirmed"}
+    shown = html(client.get(act.url(pair)) if act.has_own_page else client.post(LIST, data))
+    assert ("The admin itself does not sign you out" in shown) is (own or name == "everyone")
+    do(client, act, pair)
+    assert not is_live(pair.session)
+    assert client.get(LIST).status_code == 200

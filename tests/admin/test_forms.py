@@ -1,0 +1,160 @@
+"""What the admin's forms and pages refuse, and what they say in which language."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.utils import translation
+
+from django_jwtauth import sessions
+from django_jwtauth.admin.site import FOUND_USERS
+from django_jwtauth.models import BlacklistedToken, RevokedReason
+from tests.tools.admin import BLACKLIST, LIST, browser, html, is_live, messages_of, page, selected, stored, superuser
+from tests.tools.admin_actions import asking_acts, do, each_act, was_done
+
+
+@pytest.fixture
+def client(db):
+    return browser(superuser())
+
+
+# Methods
+
+
+@asking_acts
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+def test_an_act_s_page_knows_no_other_methods(client, pair, act, method):
+    response = getattr(client, method)(act.url(pair))
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "allowed"),
+    [
+        ("find/", "put", "GET, HEAD, POST"),
+        ("find/", "delete", "GET, HEAD, POST"),
+        ("events/", "post", "GET, HEAD"),
+        ("keys/", "post", "GET, HEAD"),
+    ],
+)
+def test_neither_do_the_other_pages(client, name, method, allowed):
+    response = getattr(client, method)(LIST + name)
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+
+
+# Reasons
+
+
+OWN_WORDS = [
+    *(reason for reason in RevokedReason.values if reason != "admin"),
+    "signed out",
+    "Refresh token reuse",
+    "Reused",
+    " REUSED ",
+    "re used",
+    "password changed",
+    "password-changed",
+    "Password_Changed.",
+    "r\u00e9us\u00e9d",  # the same as reused, to MariaDB
+    "reused\u200b",
+    "\uff52\uff45\uff55\uff53\uff45\uff44",  # full-width letters
+]
+
+
+@each_act
+@pytest.mark.parametrize("reason", OWN_WORDS)
+def test_the_words_of_the_library_are_no_reasons(client, pair, act, reason):
+    shown = html(do(client, act, pair, reason=reason))
+    assert f"“{reason.strip()}” is what the library itself says of a session. Give another reason." in shown
+    assert not was_done(pair)
+    assert LogEntry.objects.count() == 0
+
+
+@pytest.mark.parametrize("reason", ["admin", "Admin", "user lost his phone", "reused twice", "…", "重用"])
+def test_all_other_words_are(client, pair, reason):
+    assert client.post(page(pair.session, "revoke"), {"reason": reason}).status_code == 302
+    assert stored(pair.session).revoked_reason == reason
+
+
+def test_code_may_say_what_it_likes(pair):
+    sessions.revoke(pair.session, reason="reused")
+    assert stored(pair.session).revoked_reason == "reused"
+
+
+# The log
+
+
+@pytest.fixture
+def german(tmp_path, settings):
+    """A translation of one text of ours, and nothing else."""
+    catalogue = tmp_path / "de" / "LC_MESSAGES"
+    catalogue.mkdir(parents=True)
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "Revoked: %s": "Beendet: %s", "Revoke": "Beenden"}
+    (catalogue / "django.mo").write_bytes(compiled(texts))
+    settings.LOCALE_PATHS = [str(tmp_path)]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+
+
+def compiled(texts):
+    """Return the texts as GNU gettext's binary catalogue."""
+    ids, strings, table = b"", b"", []
+    for key, value in sorted(texts.items()):
+        table.append((len(key.encode()), len(ids), len(value.encode()), len(strings)))
+        ids += key.encode() + b"\0"
+        strings += value.encode() + b"\0"
+    start = 28 + 16 * len(table)
+    numbers = [0x950412DE, 0, len(table), 28, 28 + 8 * len(table), 0, 0]
+    numbers += [number for size, at, _, _ in table for number in (size, start + at)]
+    numbers += [number for _, _, size, at in table for number in (size, start + len(ids) + at)]
+    return b"".join(number.to_bytes(4, "little") for number in numbers) + ids + strings
+
+
+def test_the_log_is_in_the_project_s_language_whoever_acts(client, german, pair):
+    headers = {"Accept-Language": "de"}
+    assert 'value="Beenden"' in html(client.get(page(pair.session, "revoke"), headers=headers))
+    client.post(page(pair.session, "revoke"), {"reason": "weg"}, headers=headers)
+    assert LogEntry.objects.get().get_change_message() == "Revoked: weg"
+    with translation.override("de"):
+        assert "Revoked: weg" in html(client.get(page(pair.session), headers=headers))
+
+
+def test_that_may_be_any_language(client, german, settings, pair):
+    settings.LANGUAGE_CODE = "de"
+    client.post(page(pair.session, "revoke"), {"reason": "weg"}, headers={"Accept-Language": "en"})
+    assert LogEntry.objects.get().get_change_message() == "Beendet: weg"
+
+
+# Search
+
+
+@pytest.mark.parametrize(("number", "cut"), [(FOUND_USERS, False), (FOUND_USERS + 1, True)])
+def test_a_search_that_finds_too_many_users_says_so(client, number, cut):
+    users = get_user_model().objects.bulk_create(get_user_model()(username=f"al{n}") for n in range(number))
+    last = sessions.start(users[-1]).session
+    response = client.get(LIST, {"q": "al"})
+    assert (page(last) in html(response)) is not cut
+    text = "More than 200 users are found, and the sessions of some are missing here. Give more of the name."
+    assert messages_of(response) == ([text] if cut else [])
+    assert (text in response.content.decode()) is cut
+    assert messages_of(client.get(LIST, {"q": f"al{number - 1}"})) == []
+
+
+def test_what_is_missing_is_not_acted_on_and_said_to_be_missing(client):
+    users = get_user_model().objects.bulk_create(get_user_model()(username=f"al{n}") for n in range(FOUND_USERS + 1))
+    first, last = (sessions.start(user).session for user in (users[0], users[-1]))
+    data = selected("revoke_selected", first, select_across="1")
+    asked = html(client.post(f"{LIST}?q=al", data))
+    assert "1 selected session " in asked
+    assert "More than 200 users are found" in asked
+    client.post(f"{LIST}?q=al", {**data, "confirmed": "yes"})
+    assert (is_live(first), is_live(last)) == (False, True)
+
+
+def test_the_blacklist_is_searched_by_a_whole_token_id(client, user, pair):
+    second = sessions.start(user)
+    for access in (pair.access, second.access):
+        sessions.blacklist(access)
+    first, other = BlacklistedToken.objects.order_by("pk").values_list("jti", flat=True)
+    shown = html(client.get(BLACKLIST, {"q": first}))
+    assert first in shown
+    assert other not in shown
+    assert first not in html(client.get(BLACKLIST, {"q": first[:-1]}))

@@ -1,0 +1,344 @@
+"""Values that a thread of their own reads: who asks, who waits, and for how long."""
+
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from django_jwtauth._core import polling
+from django_jwtauth._core.polling import Polled
+from tests.tools.issuers import PATIENCE, make_old, read_anew
+from tests.tools.polling import NEVER, KeptValue, PolledValue, Source, no_threads, together
+
+# Read by a thread of its own
+
+
+def test_the_first_use_waits_and_the_others_do_not(source, poll):
+    polled = poll()
+    assert source.count == 0
+    assert None not in together(8, polled.current)
+    read_anew(polled)
+    count = source.count
+    source.gate.clear()
+    for _ in range(1000):
+        assert polled.current().value == count
+    assert source.count == count
+
+
+def test_it_is_read_again_and_again_without_being_asked(source, poll):
+    polled = poll(interval=0.02)
+    polled.current()
+    for _ in range(5):
+        source.wait_for_reading()
+    assert source.reports == []
+
+
+def test_nobody_waits_while_a_reading_hangs_that_is_not_needed_yet(source, poll):
+    polled = poll()
+    polled.current()
+    source.gate.clear()
+    with polled._changed:
+        polled._ask()
+    source.wait_for_reading()
+    source.wait_for_reading()
+    assert [polled.current().value for _ in range(100)] == [1] * 100
+    assert polled._busy
+
+
+def test_what_is_older_than_two_intervals_is_waited_for(source, poll):
+    polled = poll()
+    polled.current()
+    for _ in range(3):
+        read_anew(polled)
+        count = source.count
+        make_old(polled, 2 * NEVER + 1)
+        assert all(held.value > count for held in together(8, polled.current))
+
+
+def test_waiting_ends(source, poll):
+    polled = poll(timeout=0.25)
+    source.gate.clear()
+    began = time.monotonic()
+    assert polled.current() is None
+    assert 0.25 <= time.monotonic() - began < PATIENCE
+    source.gate.set()
+    read_anew(polled)
+    source.gate.clear()
+    make_old(polled, 3 * NEVER)
+    began = time.monotonic()
+    assert polled.current().value == 2  # who asked says whether it is too old
+    assert 0.25 <= time.monotonic() - began < PATIENCE
+
+
+def test_a_source_that_fails_is_not_waited_for_but_tried_again(source, poll):
+    polled = poll()
+    source.fails = True
+    assert polled.current() is None
+    source.gate.clear()
+    assert [polled.current() for _ in range(100)] == [None] * 100
+    source.fails = False
+    source.gate.set()
+    with polled._changed:
+        assert polled._changed.wait_for(lambda: polled._held, PATIENCE)  # by itself
+    assert polled.current().value == 2
+    assert source.reports == [(1,)]
+
+
+def test_failures_of_the_thread_back_off(source, poll):
+    polled = poll(interval=0.001)
+    source.fails = True
+    polled.current()
+    with polled._changed:
+        assert polled._changed.wait_for(lambda: polled._failed >= 3, PATIENCE)
+    began = polled._began
+    assert polled.turn() > 0.5
+    assert polled._due() - began >= 2  # 0.5, 1, 2
+    assert source.count == 3
+
+
+def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
+    polled = poll()
+    polled.current()
+    polled._began, polled._ended = time.monotonic() - 2 * NEVER, time.monotonic()
+    assert NEVER / 10 - 30 < polled.turn() <= NEVER / 10
+    assert source.count == 1
+
+
+# Asking for a reading
+
+
+def test_asking_reads_once_per_cooldown(source, poll):
+    polled = poll()
+    polled.current()
+    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    assert source.count == 1
+    polled._began -= NEVER
+    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    assert source.count == 2
+    assert polled.current().value == 2
+
+
+def test_who_asks_waits_for_a_reading_under_way_but_not_for_ever(source, poll):
+    polled = poll()
+    polled.current()
+    source.wait_for_reading()
+    source.gate.clear()
+    polled._began -= NEVER
+    began = time.monotonic()
+    polled.ask(cooldown=NEVER, patience=0.25)
+    assert time.monotonic() - began >= 0.25
+    source.wait_for_reading()
+    with ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        source.gate.set()
+        waiter.result(PATIENCE)
+    assert source.count == 2
+    assert polled.current().value == 2
+
+
+def test_nobody_asks_a_source_that_fails(source, poll):
+    polled = poll()
+    source.fails = True
+    polled.current()
+    count = source.count
+    polled._retry_at = time.monotonic() + NEVER
+    for _ in range(100):
+        polled.ask(cooldown=0, patience=PATIENCE)
+    assert source.count <= count + 1  # the one that was due
+
+
+# Where threads cannot be started
+
+
+def test_without_threads_who_needs_it_reads_it(source, poll, monkeypatch):
+    no_threads(monkeypatch)
+    polled = poll()
+    assert [polled.current().value for _ in range(3)] == [1] * 3
+    assert polled._thread is None
+    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    assert source.count == 1
+    polled._began -= NEVER
+    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    assert source.count == 2
+    source.fails = True
+    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.ask(cooldown=0, patience=PATIENCE)
+    assert source.count == 3
+    assert polled.current().value == 2
+
+
+def test_without_threads_one_asks_at_a_time(source, poll, monkeypatch):
+    polled = poll()
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result(PATIENCE)  # this thread is there already
+        no_threads(patch)
+        polled.current()
+        source.wait_for_reading()
+        polled._began -= NEVER
+        source.gate.clear()
+        first = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        source.wait_for_reading()
+        polled._began -= NEVER
+        polled.ask(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
+        source.gate.set()
+        first.result(PATIENCE)
+    assert source.count == 2
+
+
+def test_a_thread_is_started_as_soon_as_that_is_possible(source, poll, monkeypatch):
+    polled = poll()
+    with monkeypatch.context() as patch:
+        no_threads(patch)
+        polled.current()
+    assert polled._thread is None
+    assert polled.current().value == 1
+    assert polled._thread.is_alive()
+
+
+def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
+    polled = poll()
+    polled.current()
+    old = polled._thread
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+
+    def die():
+        raise SystemExit
+
+    polled.turn = die
+    polled._wake.set()
+    old.join(PATIENCE)
+    del polled.turn
+    assert polled.current().value == 1
+    assert polled._thread is not old
+    assert polled._thread.is_alive()
+
+
+def test_many_at_once_start_one_thread(source, poll):
+    before = threading.active_count()
+    polled = poll()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: polled.current(), range(8)))
+        threads = [thread for thread in threading.enumerate() if thread._target is polling._poll]
+    assert threads == [polled._thread]
+    assert threading.active_count() == before + 1
+    assert polled._thread.daemon  # no process is kept from ending
+
+
+# Ends and forks
+
+
+@pytest.mark.parametrize("interval", [0.01, NEVER])
+def test_the_thread_ends_with_the_value(source, poll, interval):
+    polled = poll(interval=interval)
+    polled.current()
+    thread = polled._thread
+    assert thread.is_alive()
+    del polled
+    gc.collect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_the_thread_ends_with_a_value_that_goes_while_it_is_read(source, poll):
+    polled = poll(timeout=0.01)
+    source.gate.clear()
+    polled.current()
+    source.wait_for_reading()
+    thread = polled._thread
+    del polled
+    source.gate.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_a_forked_process_begins_anew(source, poll):
+    """As it looks from inside: no threads, and perhaps locks that nobody will ever open again."""
+    polled = poll()
+    kept = KeptValue(source)
+    assert polled.current().value == 1
+    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    parents = polled._thread
+    for lock in (polled._reading, polled._changed, kept._reading, kept._changed):
+        lock.acquire()
+    changed = polled._changed
+    polling._renew_all()
+    assert polled.held is kept.held is None
+    assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 3
+    assert polled.current().value == 4
+    assert polled._thread is not parents
+    polled.ask(cooldown=0, patience=PATIENCE)
+    assert polled.current().value == 5
+    changed.release()
+    del polled
+    gc.collect()
+    parents.join(PATIENCE)
+    assert not parents.is_alive()
+
+
+def test_a_value_is_replaced_and_never_changed(source):
+    kept = KeptValue(source)
+    first = kept.fresh(interval=0, patience=0)
+    second = kept.fresh(interval=0, patience=0)
+    assert (first.value, second.value) == (1, 2)
+    assert replace(first, value=2) != first
+
+
+def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
+    class Slow(Polled):
+        def read(self, last):
+            time.sleep(0.3)  # longer than two intervals
+            return 1
+
+    slow = Slow(interval=0.1, timeout=20)
+    began = time.monotonic()
+    assert slow.current().value == 1
+    assert time.monotonic() - began < 10
+
+
+def test_who_comes_late_does_not_ask_again():
+    source = Source()
+
+    class Late(PolledValue):
+        late = False
+
+        def age(self):
+            if self.late:  # seen too old, and read before the lock was had
+                self.late = False
+                return float("inf")
+            return super().age()
+
+    polled = Late(source, interval=NEVER, timeout=1)
+    polled.current()
+    polled.late = True
+    polled.current()
+    with polled._changed:
+        assert not polled._asked
+    assert source.count == 1
+
+
+def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
+    source = Source()
+    polled = PolledValue(source, interval=NEVER, timeout=PATIENCE)
+    no_threads(monkeypatch)
+    polled.current()
+    polled._began -= NEVER
+
+    class Late:
+        """A lock that one comes to when another one has just read."""
+
+        def __init__(self, lock):
+            self.lock = lock
+            self.release = lock.release
+
+        def acquire(self, timeout):
+            polled._reading = self.lock
+            polled.ask(cooldown=NEVER / 2, patience=0)
+            polled._reading = self
+            return self.lock.acquire(timeout=timeout)
+
+    polled._reading = Late(polled._reading)
+    polled.ask(cooldown=NEVER / 2, patience=0)
+    assert source.count == 2

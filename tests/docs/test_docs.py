@@ -1,0 +1,284 @@
+"""The papers say what the code says."""
+
+import ast
+import dataclasses
+import importlib
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils.module_loading import import_string
+from rest_framework.views import APIView
+
+from django_jwtauth import (
+    admin,
+    authentication,
+    checks,
+    conf,
+    errors,
+    models,
+    signals,
+    urls,
+    urls_well_known,
+    well_known,
+)
+from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
+from django_jwtauth._core.revocation_list import Document, RevocationList
+from django_jwtauth.admin import actions, filters, pages, users
+from django_jwtauth.keys import Key, KeySet
+from django_jwtauth.sessions import _revoke
+from tests.interop import table
+from tests.tools.docs import DOCS, FENCE, ROOT, page, section
+
+PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+BLOCKS = [
+    pytest.param(block, id=f"{path.relative_to(ROOT)}-{number}")
+    for path in PAPERS
+    for number, block in enumerate(FENCE.findall(path.read_text("utf-8")), 1)
+]
+METHODS = [f"`{method.upper()}`" for method in APIView.http_method_names]
+SIMPLE_JWT_SETTINGS = [  # rest_framework_simplejwt.settings.DEFAULTS, version 5.5
+    "ACCESS_TOKEN_LIFETIME",
+    "REFRESH_TOKEN_LIFETIME",
+    "ROTATE_REFRESH_TOKENS",
+    "BLACKLIST_AFTER_ROTATION",
+    "UPDATE_LAST_LOGIN",
+    "ALGORITHM",
+    "SIGNING_KEY",
+    "VERIFYING_KEY",
+    "AUDIENCE",
+    "ISSUER",
+    "JSON_ENCODER",
+    "JWK_URL",
+    "LEEWAY",
+    "AUTH_HEADER_TYPES",
+    "AUTH_HEADER_NAME",
+    "USER_ID_FIELD",
+    "USER_ID_CLAIM",
+    "USER_AUTHENTICATION_RULE",
+    "AUTH_TOKEN_CLASSES",
+    "TOKEN_TYPE_CLAIM",
+    "JTI_CLAIM",
+    "TOKEN_USER_CLASS",
+    "SLIDING_TOKEN_REFRESH_EXP_CLAIM",
+    "SLIDING_TOKEN_LIFETIME",
+    "SLIDING_TOKEN_REFRESH_LIFETIME",
+    "TOKEN_OBTAIN_SERIALIZER",
+    "TOKEN_REFRESH_SERIALIZER",
+    "TOKEN_VERIFY_SERIALIZER",
+    "TOKEN_BLACKLIST_SERIALIZER",
+    "SLIDING_TOKEN_OBTAIN_SERIALIZER",
+    "SLIDING_TOKEN_REFRESH_SERIALIZER",
+    "CHECK_REVOKE_TOKEN",
+    "REVOKE_TOKEN_CLAIM",
+    "CHECK_USER_IS_ACTIVE",
+]
+
+
+def rows(text):
+    """Return the cells of all table rows."""
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+
+
+def first_words(text):
+    """Return the code words that table rows begin with."""
+    return [cells[0].strip("| `") for cells in rows(text) if cells[0].startswith("`")]
+
+
+@pytest.fixture
+def known_settings(settings):
+    settings.JWTAUTH = {"NO_SUCH": 1}
+    with pytest.raises(conf.InvalidSettingsError) as caught:
+        conf.get_config()
+    del settings.JWTAUTH
+    (problem,) = caught.value.problems
+    return problem.partition("it knows ")[2].rstrip(".").split(", ")
+
+
+def comparable(config):
+    """Return the values of a config that can be compared, and the one that only the verifier gets."""
+    opaque = {"local", "verifiers"}
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {name: value for name, value in values.items() if name not in opaque}, config.verifier._cache._size
+
+
+def test_the_settings_page_describes_each_setting_once_and_no_other(known_settings):
+    assert sorted(re.findall(r"^### `(\w+)`$", page("docs/settings.md"), re.MULTILINE)) == known_settings
+
+
+def test_the_settings_page_gives_the_true_defaults(known_settings, settings):
+    plain = comparable(conf.get_config())
+    elsewhere = set()
+    for key in known_settings:
+        about = section(page("docs/settings.md"), f"### `{key}`")
+        literal = re.search(r"^- \*\*Default:\*\* `([^`]+)`$", about, re.MULTILINE)
+        if literal is None:
+            elsewhere.add(key)
+            continue
+        settings.JWTAUTH = {key: eval(literal[1], {"timedelta": timedelta})}
+        assert comparable(conf.get_config()) == plain, key
+    assert elsewhere == {"AUDIENCE", "REVOCATION_MAX_STALENESS", "SIGNING_KEYS"}  # defaults that depend on others
+
+
+def test_the_checks_page_describes_each_check_once_and_no_other():
+    known = sorted(set(re.findall(r'id="(jwtauth\.[EW][0-9]{3})"', Path(checks.__file__).read_text("utf-8"))))
+    assert sorted(re.findall(r"^### `(jwtauth\.[EW][0-9]{3})`$", page("docs/checks.md"), re.MULTILINE)) == known
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/endpoints.md"])
+def test_the_endpoint_tables_name_each_endpoint_and_no_other(name):
+    table = [[cell.strip("`") for cell in cells[:3]] for cells in rows(page(name)) if cells[0] in METHODS]
+    known = [
+        [method.upper(), re.sub("<[^>]*>", "<id>", str(pattern.pattern)), pattern.name]
+        for pattern in urls.urlpatterns
+        for method in APIView.http_method_names
+        if method != "options" and hasattr(pattern.callback.cls, method)
+    ]
+    assert sorted(table) == sorted(known)
+
+
+def test_the_endpoints_page_explains_each_reason_and_no_other():
+    assert sorted(first_words(section(page("docs/endpoints.md"), "### Reasons"))) == sorted(authentication._MESSAGES)
+
+
+def test_the_endpoints_page_explains_the_codes_of_all_errors():
+    known = {errors.InvalidTokenError(reason).code for reason in authentication._MESSAGES}
+    known |= {errors.RefreshConflictError().code, *authentication._CODE_MESSAGES}
+    assert known <= set(first_words(section(page("docs/endpoints.md"), "### Codes")))
+
+
+def test_the_admin_page_puts_each_reason_of_an_ended_session_as_the_admin_does():
+    table = {cells[0].strip("`"): cells[1] for cells in rows(section(page("docs/admin.md"), "### Reasons"))[1:]}
+    assert table == {value: str(label) for value, label in models.RevokedReason.choices}
+
+
+def test_the_admin_page_names_each_permission_and_no_other():
+    known = {
+        f"`django_jwtauth.{name}`"
+        for meta in (model._meta for model in (models.RefreshToken, models.BlacklistedToken, models.NotBefore))
+        for name in [f"{act}_{meta.model_name}" for act in meta.default_permissions] + [p[0] for p in meta.permissions]
+    }
+    table = section(page("docs/admin.md"), "## Acts").partition("| permission |")[2].partition("\n\n")[0]
+    named = [cells[0] for cells in rows(table) if cells[0].startswith("`")]
+    assert sorted(named) == sorted(known)
+
+
+def test_the_admin_page_gives_the_true_numbers():
+    text = " ".join(page("docs/admin.md").split())
+    for words in (
+        f"Rows are counted up to {filters.COUNTED:,}, and the list has pages for so many.",
+        f"With more than {filters.COUNTED:,} sessions selected they refuse",
+        f"Of users with the text in their name or address, it looks at {admin.FOUND_USERS}; if there are more",
+        f"marked from {filters.MANY_REPLAYS} on",
+        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.EVENTS} of each",
+        f"are the newest {admin.OTHERS}, each with its status",
+        f"the newest {users.SHOWN} active sessions",
+        f"the first {admin.RefreshTokenAdmin.list_per_page} sessions",
+        f"other texts, of at most {_revoke.MAX_REASON_LENGTH} characters",
+        f"within that + {actions.PUBLISHED_SECONDS} seconds",
+        f"type `{actions.EveryoneForm.WORD}` on its page",
+    ):
+        assert words in text, words
+
+
+def test_the_claims_page_lists_the_reserved_names():
+    listed = section(page("docs/claims.md"), "## Reserved names").partition(":\n")[2].partition("\n\n`scope`")[0]
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(custom_claims.RESERVED)
+
+
+def test_the_api_page_lists_the_signals():
+    known = sorted(name for name, value in vars(signals).items() if isinstance(value, signals.Signal))
+    assert sorted(first_words(section(page("docs/api.md"), "## Signals"))) == known
+
+
+def test_the_throttling_page_gives_the_true_rates(settings):
+    table = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(page("docs/throttling.md"))[1:]}
+    plain = conf.get_config().throttle_rates
+    assert set(table) == set(plain)
+    settings.JWTAUTH = {"THROTTLE_RATES": table}
+    assert conf.get_config().throttle_rates == plain
+
+
+def test_the_services_page_gives_the_true_times_and_sizes():
+    text = " ".join(page("docs/services.md").split())
+    for words in (
+        f"| fetched | every {remote.KEYS_SECONDS / 60:.0f} minutes |",
+        f"at most once in {remote.UNKNOWN_KID_SECONDS:.0f} seconds",
+        f"for an unknown `kid`: at most {remote.UNKNOWN_KID_PATIENCE_SECONDS:.0f} second",
+        f"the old ones stay in use, for {remote.KEYS_MAX_AGE_SECONDS / 3600:.0f} hours",
+        f"{remote.MAX_DOCUMENT_BYTES >> 20} MiB, {remote.MAX_KEYS} keys",
+        f"{revocation_list.MAX_BYTES >> 20} MiB, which is about 600,000 ids",
+        f"after {polling.FIRST_BACKOFF_SECONDS} seconds, then after ever longer pauses, at most "
+        f"{polling.MAX_BACKOFF_SECONDS:.0f} seconds",
+        f"signed anew every {well_known.SIGNING_PERIOD} seconds and may be shown for {well_known.REPLAY_SECONDS}",
+        f"`revoke_all()` does the same for a user with more than {_revoke.MANY_SESSIONS} sessions",
+    ):
+        assert words in text, words
+
+
+def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
+    key = Key.generate("ES256")
+    document = Document(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
+    signed = jws.verify(
+        document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
+    )
+    assert first_words(section(page("docs/services.md"), "## The document")) == list(signed.claims)
+
+
+def test_the_endpoints_page_lists_the_documents_for_other_services():
+    documents = rows(section(page("docs/endpoints.md"), "## Documents for other services"))[1:]
+    ages = [well_known.JWKS_MAX_AGE, well_known.METADATA_MAX_AGE, well_known.REVOCATIONS_MAX_AGE]
+    names = [pattern.name for pattern in urls_well_known.urlpatterns]
+    assert [cells[1].strip("`") for cells in documents] == names
+    assert [int(cells[4].strip(" |")) for cells in documents] == ages
+
+
+def test_the_services_page_shows_the_verifiers_that_are_tested():
+    assert table.markdown() in page("docs/services.md")
+
+
+def test_the_migrating_page_maps_each_setting_of_simple_jwt_once():
+    assert first_words(section(page("docs/migrating.md"), "## Settings")) == SIMPLE_JWT_SETTINGS
+
+
+def test_the_readme_can_be_read_at_one_sitting():
+    assert 80 <= len(page("README.md").splitlines()) <= 150
+
+
+def test_the_readme_s_settings_work(settings):
+    given = {}
+    exec(FENCE.findall(page("README.md"))[0], given)
+    settings.JWTAUTH = given["JWTAUTH"]
+    assert conf.get_config().max_sessions_per_user == 10
+    assert "django_jwtauth" in given["INSTALLED_APPS"]
+    assert all(map(import_string, given["REST_FRAMEWORK"]["DEFAULT_AUTHENTICATION_CLASSES"]))
+
+
+def test_the_readme_s_commands_stand_on_one_line_each():
+    commands = [line for line in page("README.md").splitlines() if line.startswith("python3 -m venv")]
+    assert [command.rpartition(" && ")[2] for command in commands] == [
+        ".venv/bin/python manage.py demo",
+        ".venv/bin/python -m pytest -q",
+    ]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_in_the_papers_compiles_and_names_what_there_is(block, known_settings):
+    tree = ast.parse(block)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "django_jwtauth":
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "JWTAUTH":
+            assert {ast.literal_eval(key) for key in node.value.keys} <= set(known_settings)
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(path):
+    for target, anchor in re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", path.read_text("utf-8")):
+        found = path.parent / target if target else path
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]

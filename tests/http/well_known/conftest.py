@@ -1,0 +1,28 @@
+"""An issuer with a key that others can verify with."""
+
+import time
+
+import pytest
+from django.test import Client
+
+from django_jwtauth import well_known
+from tests.tools.well_known import Clock, jwtauth
+
+
+@pytest.fixture(autouse=True)
+def _issuer(settings):
+    settings.JWTAUTH = jwtauth("ES256")
+    well_known._last_signed = well_known._LastSigned()
+
+
+@pytest.fixture
+def http():
+    return Client()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.monotonic)
+    monkeypatch.setattr(time, "time", lambda: clock.wall)
+    return clock
