@@ -178,8 +178,8 @@ class JWTAuthentication(BearerAuthentication):
         """
         sessions = apps.get_model("django_jwtauth", "RefreshToken")
         blacklist = apps.get_model("django_jwtauth", "BlacklistedToken").objects.filter(jti=token.jti)
-        rows = sessions.objects.using(sessions.write_alias()).with_sid(token.sid).with_clock()
-        session: Any = rows.select_related("user").annotate(is_blacklisted=Exists(blacklist)).first()
+        rows = sessions.objects.with_sid(token.sid).with_clock().select_related("user")
+        session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
         if session is None:
             raise InvalidTokenError("invalid")
         if session.is_blacklisted:

@@ -54,8 +54,7 @@ class BrowserView(JWTAuthView):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid
                 if sid not in [str(session.pk) for session in held]:
-                    rows = RefreshToken.objects.using(RefreshToken.write_alias()).select_related("user")
-                    held += rows.with_sid(sid)
+                    held += RefreshToken.objects.select_related("user").with_sid(sid)
         return held
 
 

@@ -1,7 +1,8 @@
 """The base classes of the endpoints: how they read a body, and what a refusal looks like."""
 
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_out
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from rest_framework import status
@@ -90,8 +91,7 @@ class AuthenticatedView(JWTAuthView):
 
     def own_sessions(self) -> RefreshTokenQuerySet:
         """Return all sessions of the user, including those that have ended."""
-        user: Any = self.request.user
-        return RefreshToken.objects.using(RefreshToken.write_alias()).filter(user_id=user.pk)
+        return RefreshToken.objects.of(cast(AbstractBaseUser, self.request.user))
 
     @property
     def sid(self) -> str:

@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import serializers, sessions
-from ..database import database_now
 from ..models import RefreshToken, RevokedReason
 from ._base import AuthenticatedView
 
@@ -28,8 +27,7 @@ class SessionListView(AuthenticatedView):
     pagination_class = SessionPagination
 
     def get_queryset(self) -> QuerySet[RefreshToken]:
-        now = database_now(RefreshToken.write_alias())
-        return self.own_sessions().live(now).order_by("-created_at", "-pk")
+        return self.own_sessions().live().order_by("-created_at", "-pk")
 
     def get(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
