@@ -21,7 +21,8 @@ from ._base import JWTAuthView
 class TokenPairView(JWTAuthView):
     """The base of sign-in and refresh: which scope and audience the client may ask for, and the response."""
 
-    _has_asked = False
+    requested_scope = ""
+    """The scope that the request asks for. :meth:`read_token_request` sets it."""
 
     @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
@@ -29,8 +30,10 @@ class TokenPairView(JWTAuthView):
         data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
         if pair.refresh:  # a subclass may start sessions without a refresh token
             data |= {"refresh": pair.refresh, "refresh_expires_in": pair.refresh_expires_in}
-        # RFC 6749 section 5.1: whenever it may be another one than the client thinks, also if nothing is left of it.
-        return {**data, "scope": pair.scope} if pair.session.scope or self._has_asked else data
+        # RFC 6749 section 5.1: a client that asked for a scope must learn what was granted, even if that is nothing.
+        if pair.session.scope or self.requested_scope:
+            data["scope"] = pair.scope
+        return data
 
     @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
@@ -38,16 +41,17 @@ class TokenPairView(JWTAuthView):
         return Response(self.get_success_data(pair))
 
     @sensitive_variables("data")
-    def read_asked(self, request: Request) -> tuple[dict[str, Any], str, str]:
-        """Return the validated body, and apart from it the scope and the audience that it asks for.
+    def read_token_request(self, request: Request) -> tuple[dict[str, Any], str, str]:
+        """Return the rest of the validated body, the scope and the resource that it asks for.
 
         Raises:
-            InvalidScopeError: if the scope is none.
+            ValidationError: if a field is wrong.
+            InvalidScopeError: if the scope is malformed.
         """
         data = self.read(request)
         scope, resource = data.pop("scope", ""), data.pop("resource", "")
         grants.parse_scope(scope)
-        self._has_asked = bool(scope)  # who has asked must be told what came of it
+        self.requested_scope = scope
         return data, scope, resource
 
 
@@ -58,33 +62,19 @@ class TokenView(TokenPairView):
     throttle_classes = (LoginThrottle,)
 
     def get_throttles(self) -> list[BaseThrottle]:
-        """Keep the throttles, to take back what was no failure."""
         self._throttles = super().get_throttles()
         return self._throttles
 
-    @sensitive_variables("credentials", "user", "pair")
     def post(self, request: Request) -> Response:
-        """Authenticate, start a session, and send Django's ``user_logged_in``."""
-        failed = False
+        # The throttles have counted this attempt before it is made. Only failed sign-ins stay counted.
         try:
-            credentials, scope, resource = self.read_asked(request)
-            user = self.authenticate_user(request, credentials)
-            if user is None:
-                raise InvalidTokenError("credentials", code="no_active_account")
-            pair = self.start(request, user, **grants.for_clients(scope, resource))
-            user_logged_in.send(sender=type(user), request=request._request, user=user)
-            return self.respond(request, pair)
-        except (InvalidTokenError, AuthenticationFailed):
-            failed = True  # a subclass may refuse for a reason of its own
+            response = self._sign_in(request)
+        except BaseException as error:
+            if not _is_failed_sign_in(error):
+                self._uncount_attempt()
             raise
-        except ValidationError as error:
-            failed = not _is_incomplete(error)  # a serializer of a project's may judge, too
-            raise
-        finally:
-            if not failed:
-                for throttle in self._throttles:
-                    if isinstance(throttle, CountingThrottle):
-                        throttle.release()
+        self._uncount_attempt()
+        return response
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
         """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
@@ -96,6 +86,21 @@ class TokenView(TokenPairView):
         user = authenticate(request=request._request, **credentials)
         return user if user is not None and user.is_active else None
 
+    @sensitive_variables("credentials", "user", "pair")
+    def _sign_in(self, request: Request) -> Response:
+        credentials, scope, resource = self.read_token_request(request)
+        user = self.authenticate_user(request, credentials)
+        if user is None:
+            raise InvalidTokenError("credentials", code="no_active_account")
+        pair = self.start(request, user, **grants.for_clients(scope, resource))
+        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        return self.respond(request, pair)
+
+    def _uncount_attempt(self) -> None:
+        for throttle in self._throttles:
+            if isinstance(throttle, CountingThrottle):
+                throttle.release()
+
 
 class TokenRefreshView(TokenPairView):
     """Exchange a refresh token for a new token pair."""
@@ -105,14 +110,20 @@ class TokenRefreshView(TokenPairView):
 
     @sensitive_variables("data", "pair")
     def post(self, request: Request) -> Response:
-        """Rotate."""
-        data, scope, resource = self.read_asked(request)
+        data, scope, resource = self.read_token_request(request)
         return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
 
     @sensitive_variables()
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
         """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
         return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
+
+
+def _is_failed_sign_in(error: BaseException) -> bool:
+    """Tell whether an error means that credentials were tried and refused, in any way that a subclass may choose."""
+    if isinstance(error, ValidationError):
+        return not _is_incomplete(error)
+    return isinstance(error, InvalidTokenError | AuthenticationFailed)
 
 
 def _is_incomplete(error: ValidationError) -> bool:
