@@ -72,7 +72,9 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "The stock service, which has no database, accepts",
             id="for-one-service-only",
         ),
-        pytest.param("CORS_URLS_REGEX = '^/none/'", "Both services let scripts of the page's origin", id="no-other-origin"),
+        pytest.param(
+            "CORS_URLS_REGEX = '^/none/'", "Both services let scripts of the page's origin", id="no-other-origin"
+        ),
         pytest.param(ONLY_ADA, "In the stock service the groups in the token decide", id="no-group-for-mary"),
         pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept"),
     ],
@@ -87,7 +89,9 @@ def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, set
         pytest.param("raise RuntimeError", "The services start.", id="server-does-not-start"),
         pytest.param(OPEN_STOCK, "The stock service, which has no database, accepts", id="open-to-everybody"),
         pytest.param(ANYBODY_CHANGES, "In the stock service the groups in the token decide", id="anybody-changes"),
-        pytest.param("CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of the page's origin", id="any-origin"),
+        pytest.param(
+            "CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of the page's origin", id="any-origin"
+        ),
         pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list"),
         pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old"),
     ],

@@ -12,7 +12,6 @@ from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
 from django_jwtauth import (
-    admin,
     authentication,
     checks,
     conf,
@@ -25,7 +24,7 @@ from django_jwtauth import (
 )
 from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
 from django_jwtauth._core.revocation_list import Document, RevocationList
-from django_jwtauth.admin import actions, filters, pages, site, users
+from django_jwtauth.admin import actions, filters, forms, pages, site, users
 from django_jwtauth.keys import Key, KeySet
 from tests.interop import table
 from tests.tools.docs import DOCS, FENCE, ROOT, page, section
@@ -166,17 +165,17 @@ def test_the_admin_page_names_each_permission_and_no_other():
 def test_the_admin_page_gives_the_true_numbers():
     text = " ".join(page("docs/admin.md").split())
     for words in (
-        f"At most {filters.COUNTED:,} rows are counted, and the list has pages for that many.",
-        f"With more than {filters.COUNTED:,} sessions selected they refuse",
-        f"A search looks at {site.FOUND_USERS} users whose name or address contains the text. If there are more",
+        f"At most {filters.MAX_COUNTED:,} rows are counted, and the list has pages for that many.",
+        f"With more than {filters.MAX_COUNTED:,} sessions selected they refuse",
+        f"A search looks at {site.MAX_FOUND_USERS} users whose name or address contains the text. If there are more",
         f"marked from {filters.MANY_REPLAYS} on",
-        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.EVENTS} of each",
-        f"are the newest {site.OTHERS}, each with its status",
-        f"the newest {users.SHOWN} active sessions",
-        f"the first {admin.RefreshTokenAdmin.list_per_page} sessions",
+        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.MAX_EVENTS} of each",
+        f"are the newest {site.MAX_OTHER_SESSIONS}, each with its status",
+        f"the newest {users.MAX_SHOWN} active sessions",
+        f"the first {site.RefreshTokenAdmin.list_per_page} sessions",
         f"free text of at most {models.MAX_NOTE_LENGTH} characters",
         f"within that + {actions.PUBLISHED_SECONDS} seconds",
-        f"type `{actions.EveryoneForm.WORD}` on its page",
+        f"type `{forms.EveryoneForm.WORD}` on its page",
     ):
         assert words in text, words
 
