@@ -40,7 +40,7 @@ def is_override(module, parent, node):
         return False
     foreign = [base for base in cls.__mro__[1:] if not base.__module__.startswith("django_jwtauth")]
     if foreign == [object]:
-        foreign = [ModelAdmin]  # a mixin for a project's own admin
+        foreign = list(ModelAdmin.__mro__[:-1])  # a mixin for a project's own admin
     handlers = getattr(cls, "http_method_names", ())  # of a view, whose own docstring says what it does
     return node.name in handlers or any(node.name in vars(base) for base in foreign)
 
