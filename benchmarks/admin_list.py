@@ -1,10 +1,11 @@
-"""How quick the admin's list of sessions is with a million of them.
+"""How fast the admin's list of sessions is with a million sessions.
 
-Fills a database with 100,000 users and 1,000,000 sessions, opens each way into the list through Django's test client,
-and prints the number of queries and the time of the first page; on PostgreSQL also how many refreshes wrote no index
-(HOT updates).
+Fills a database with 100,000 users and 1,000,000 sessions, opens the list in every way through Django's test client,
+and prints the number of queries and the time of the first page. On PostgreSQL it also prints how many refreshes wrote
+no index (HOT updates).
 
-``JWTAUTH_TEST_DATABASE=postgresql python benchmarks/admin_list.py``; the database is chosen as :mod:`project` says.
+Run ``JWTAUTH_TEST_DATABASE=postgresql python benchmarks/admin_list.py``; :mod:`project` explains the choice of
+database.
 """
 
 import os
@@ -31,7 +32,7 @@ RUNS = 5
 
 
 def fill(users: int, rows: int) -> None:
-    """Make users, and sessions of all states and ages."""
+    """Create users, and sessions of all states and ages."""
     from django.contrib.auth.models import User
 
     from django_jwtauth.models import RefreshToken
@@ -43,7 +44,7 @@ def fill(users: int, rows: int) -> None:
             for number in numbers
         )
     keys = list(User.objects.values_list("pk", flat=True))
-    now, chance = timezone.now(), random.Random(1)  # noqa: S311  # the same rows each time
+    now, chance = timezone.now(), random.Random(1)  # noqa: S311  # the same rows in each run
     for start in range(0, rows, BATCH):
         made = []
         for _ in range(start, min(start + BATCH, rows)):
@@ -73,7 +74,7 @@ def fill(users: int, rows: int) -> None:
 
 
 def ways() -> dict[str, str]:
-    """Return the ways into the list, with their addresses."""
+    """Return the pages to open, with their addresses."""
     from django_jwtauth.models import RefreshToken
 
     some: Any = RefreshToken.objects.order_by("pk").first()
@@ -94,7 +95,7 @@ def ways() -> dict[str, str]:
         "sorted by expiry": "?o=8",
         "search: user name": "?q=" + some.user.get_username(),
         "search: e-mail": "?q=user77@example.com",
-        "search: part of very many names": "?q=user",
+        "search: part of 100,000 names": "?q=user",
         "search: address": f"?q={some.ip_address}",
         "search: session id": f"?q={some.pk}",
         "search: nothing found": "?q=nobody-at-all",
@@ -104,7 +105,7 @@ def ways() -> dict[str, str]:
 
 
 def measure(client: Client, address: str) -> tuple[str, str]:
-    """Return the number of queries and the median time of a page, in milliseconds, to be shown."""
+    """Return the number of queries and the median time of a page in milliseconds, as text."""
     times = []
     for _ in range(RUNS):
         with CaptureQueriesContext(connection) as queries:
@@ -117,10 +118,10 @@ def measure(client: Client, address: str) -> tuple[str, str]:
 
 
 def hot_updates(addresses: int) -> str:
-    """Say how many of some refreshes wrote no index, as PostgreSQL counts them.
+    """Return how many of 50 refreshes wrote no index, as counted by PostgreSQL.
 
     Args:
-        addresses: From how many addresses they come, in turn.
+        addresses: The number of addresses that the refreshes come from, one after the other.
     """
     from django.contrib.auth.models import User
 
@@ -147,7 +148,7 @@ def hot_updates(addresses: int) -> str:
 
 
 def browser() -> Client:
-    """Return the browser of a superuser."""
+    """Return a test client that is signed in as a superuser."""
     from django.contrib.auth.models import User
 
     client = Client()
@@ -156,7 +157,7 @@ def browser() -> Client:
 
 
 def main() -> None:
-    """Fill, measure, print."""
+    """Fill the database, measure, and print the table."""
     issuer = "http://127.0.0.1:8000"
     with project.new_database(issuer=issuer, key=Key.generate("ES256"), admin=True):
         began = time.perf_counter()
@@ -174,7 +175,7 @@ def main() -> None:
         sessions.revoke_everyone()
         for status in ("active", "revoked"):
             rows.append((f"status: {status}, after everyone was signed out", *measure(client, f"?status={status}")))
-        project.table(("way", "queries", "ms"), rows)
+        project.table(("page", "queries", "ms"), rows)
 
 
 if __name__ == "__main__":

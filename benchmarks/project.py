@@ -1,7 +1,7 @@
 """The issuer that the benchmarks measure: its settings, its database, its rows.
 
-The database is SQLite in a temporary directory, or with ``JWTAUTH_TEST_DATABASE=postgresql`` one of its own on the
-server that the usual variables (``PGHOST``, …) name; as in the tests. It is removed at the end.
+The database is SQLite in a temporary directory. With ``JWTAUTH_TEST_DATABASE=postgresql`` it is a new database on the
+server that the usual variables (``PGHOST``, …) name, as in the tests. It is removed at the end.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs in a clone, too
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs in a clone without installation
 
 import django
 from django.conf import settings
@@ -27,18 +27,18 @@ from django.utils import timezone
 from django_jwtauth.keys import Key
 
 SIZES = (1, 10_000, 100_000)
-"""Revoked sessions in the list."""
+"""The numbers of revoked sessions in the list."""
 EVERYONE = 1_000_000
-"""Sessions when everyone is signed out."""
+"""The number of sessions when everyone is signed out."""
 SPREAD = timedelta(minutes=5)
-"""The revocations of the list are spread evenly over so long a time before now, and stay on it for as long again."""
+"""The revocations are spread evenly over this time before now, and stay on the list for as long again."""
 
 _BATCH = 10_000
 urlpatterns: list[Any] = []
 
 
 def say(*lines: str) -> None:
-    """Print lines at once."""
+    """Print lines and flush."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
@@ -52,7 +52,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def machine() -> str:
-    """Say where the figures come from."""
+    """Return the versions that were measured."""
     database = connection.vendor
     with connection.cursor() as cursor:
         cursor.execute("SELECT sqlite_version()" if database == "sqlite" else "SHOW server_version")
@@ -64,10 +64,10 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
     """Set Django up as an issuer.
 
     Args:
-        issuer: Its URL.
-        pem: Its signing key.
-        database: The name of its database; of SQLite the path of the file.
-        admin: Whether it has an admin.
+        issuer: The issuer's URL.
+        pem: The signing key.
+        database: The name of the database; for SQLite, the path of the file.
+        admin: Whether to include the admin.
     """
     more: list[str] = ["admin", "messages", "sessions"] if admin else []
     databases = {
@@ -123,8 +123,8 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
         USE_TZ=True,
     )
     django.setup()
-    logging.getLogger("django_jwtauth.security").setLevel(logging.ERROR)  # each revocation is meant
-    # The URLs need the apps, and this module comes before them.
+    logging.getLogger("django_jwtauth.security").setLevel(logging.ERROR)  # all revocations here are intended
+    # The URLs need the apps, which are not loaded before this point.
     from django.urls import include, path
 
     urlpatterns.append(path("", include("django_jwtauth.urls_well_known")))
@@ -136,7 +136,7 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
 
 @contextlib.contextmanager
 def new_database(*, issuer: str, key: Key, admin: bool = False) -> Iterator[str]:
-    """Set Django up with an empty database, and remove that at the end. Gives its name."""
+    """Set Django up with an empty database, yield its name, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="jwtauth-benchmark-") as directory:
         name = f"jwtauth_benchmark_{os.getpid()}"
         if os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite") == "sqlite":
@@ -150,12 +150,12 @@ def new_database(*, issuer: str, key: Key, admin: bool = False) -> Iterator[str]
 
 
 def fill(*, revoked: int = 0, live: int = 0) -> None:
-    """Put sessions of one user into the empty tables: so many revoked ones, so many that go on."""
+    """Empty the tables, and fill them with sessions of one user, of which some are revoked and some live."""
     from django.contrib.auth import get_user_model
 
     from django_jwtauth.models import NotBefore, RefreshToken
 
-    # A plain DELETE: the rows need no collector, and there may be a million.
+    # A plain DELETE: there may be a million rows, and nothing depends on them.
     for model in (RefreshToken, NotBefore):
         model.objects.all()._raw_delete(model.objects.db)
     user, _ = get_user_model().objects.get_or_create(username="ada")
@@ -180,4 +180,4 @@ def fill(*, revoked: int = 0, live: int = 0) -> None:
             ]
         )
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # which a server does by itself, sooner or later
+        cursor.execute("ANALYZE")  # a server does this by itself sooner or later

@@ -1,10 +1,10 @@
-"""How long until a revoked token is refused elsewhere: three real processes, measured from the commit.
+"""How long it takes until another service refuses a revoked token: three real processes, measured from the commit.
 
-This process revokes. A second one, with Django and the same database, publishes the list. A third one has a Verifier
-and nothing else, polls that list, and is asked about the token all the time.
+This process revokes. A second process, with Django and the same database, publishes the list. A third process has only
+a Verifier, polls that list, and verifies the token all the time.
 
-``python benchmarks/revocation_delay.py``; the database is chosen as :mod:`project` says. Fails if any delay is longer
-than the documentation says.
+Run ``python benchmarks/revocation_delay.py``; :mod:`project` explains the choice of database. Fails if any delay is
+longer than the documentation promises.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        pass
 
 
 def publish(listener: int, pem: str, database: str) -> None:
-    """Be the issuer's web server, on a socket that listens already."""
+    """Run the issuer's web server on a socket that is already listening."""
     with _Server(("127.0.0.1", 0), _Silent, bind_and_activate=False) as server:
         server.socket.close()
         server.socket = socket.socket(fileno=listener)
@@ -56,7 +56,7 @@ def publish(listener: int, pem: str, database: str) -> None:
 
 
 def watch(issuer: str) -> None:
-    """Be the other service: for each token say when it is accepted, and when it is no longer."""
+    """Run the other service: for each token, report when it is accepted, and when it is refused."""
     verifier = Verifier(issuer=issuer, audience=issuer, poll_interval=INTERVAL)
     for line in sys.stdin:
         raw = line.strip()
@@ -77,8 +77,8 @@ def watch(issuer: str) -> None:
 
 @contextlib.contextmanager
 def process(*arguments: str, inherits: tuple[int, ...] = ()) -> Iterator[Callable[..., str]]:
-    """Start this file in a process of its own. Gives a function that writes a line to it, if any, and reads one."""
-    child = subprocess.Popen(  # noqa: S603 - it is this very file
+    """Run this file in a new process. Yields a function that sends it a line, if given, and reads its next line."""
+    child = subprocess.Popen(  # noqa: S603 - it is this file
         [sys.executable, __file__, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -105,7 +105,7 @@ def process(*arguments: str, inherits: tuple[int, ...] = ()) -> Iterator[Callabl
 
 
 def measure(ask: Callable[..., str], revoke: Callable[[Any], Any]) -> list[float]:
-    """Return how many seconds it took each time."""
+    """Return how many seconds each revocation took."""
     from django.contrib.auth import get_user_model
 
     from django_jwtauth import sessions
@@ -118,7 +118,7 @@ def measure(ask: Callable[..., str], revoke: Callable[[Any], Any]) -> list[float
         pair = sessions.start(user)
         if (answer := ask(pair.access)) != "accepted":
             raise AssertionError(answer)
-        time.sleep(random.uniform(0, INTERVAL.total_seconds()))  # noqa: S311 - at any moment of the poll interval
+        time.sleep(random.uniform(0, INTERVAL.total_seconds()))  # noqa: S311 - at a random moment of the poll interval
         revoke(pair.session)
         committed = time.time()
         reason, _, refused = ask().partition(" ")
@@ -130,9 +130,9 @@ def measure(ask: Callable[..., str], revoke: Callable[[Any], Any]) -> list[float
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print the table."""
     key = Key.generate("ES256")
-    # It listens here, and each issuer takes it over: its URL is a setting of both.
+    # The socket is opened here and inherited by each issuer, because the URL is a setting in both processes.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with new_database(issuer=url, key=key) as database:
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def measure_all(listener: socket.socket, url: str, key: Key, database: str) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Measure, with lists of all sizes."""
+    """Measure with lists of all sizes."""
     from django_jwtauth import sessions
 
     for size in (*SIZES, 0):

@@ -1,6 +1,6 @@
-"""How large, how quick: the revocation list, at the issuer and in the service that polls it.
+"""How large and how fast the revocation list is, at the issuer and in a service that polls it.
 
-``python benchmarks/revocation_list.py``; the database is chosen as :mod:`project` says.
+Run ``python benchmarks/revocation_list.py``; :mod:`project` explains the choice of database.
 """
 
 import gzip
@@ -25,12 +25,12 @@ CASES: tuple[tuple[str, int], ...] = (*((f"{size:,}", size) for size in SIZES), 
 
 
 def median(action: Callable[[], Any], *, runs: int = RUNS, count: int = 1) -> float:
-    """Return the median of the seconds that one call takes.
+    """Return the median time of one call, in seconds.
 
     Args:
-        action: Called again and again.
-        runs: How many times are measured.
-        count: How many calls are measured together.
+        action: The function to call.
+        runs: The number of measurements.
+        count: The number of calls in one measurement.
     """
     times = []
     for _ in range(runs):
@@ -42,7 +42,7 @@ def median(action: Callable[[], Any], *, runs: int = RUNS, count: int = 1) -> fl
 
 
 def ratio(value: float, base: float) -> str:
-    """Return how many times as large."""
+    """Return how many times as large as the base a value is."""
     return f"{value / base:,.1f}"
 
 
@@ -60,7 +60,7 @@ def token_of(key: Key) -> tuple[str, dict[str, Any]]:
 
 
 def measure_document(key: Key) -> None:
-    """Measure the document: what it takes to sign, send, read, keep and ask it."""
+    """Measure the document: signing it, its size, reading it, its memory, and look-ups in it."""
     keys, now = KeySet([key]), int(time.time())
     raw, claims = token_of(key)
     public = jwt.PyJWK(key.public_jwk()).key
@@ -87,7 +87,7 @@ def measure_document(key: Key) -> None:
             raise AssertionError("a token that was not revoked is on the list")
         look_up = median(lambda covers=covers: covers(claims), count=LOOK_UPS)  # type: ignore[misc]
         base = base or look_up
-        # In each case anew: a machine that has other things to do is slower at one time than at another.
+        # Measured again in each case: a machine with other work is slower at some times than at others.
         signature = median(lambda: jwt.decode(raw, public, algorithms=["ES256"], options=options), count=200)
         rows.append(
             [
@@ -103,13 +103,13 @@ def measure_document(key: Key) -> None:
                 ratio(signature, look_up),
             ]
         )
-    say("The document. Times are medians. A look-up is what each request pays.", "")
-    head = "revoked|bytes|gzip|memory MB|peak while reading MB|sign ms|read ms|look-up µs|to 1 entry|PyJWT ES256 to it"
+    say("The document. Times are medians. One look-up is made per request.", "")
+    head = "revoked|bytes|gzip|memory MB|peak while reading MB|sign ms|read ms|look-up µs|× 1 entry|ES256, in look-ups"
     table(head.split("|"), rows)
 
 
 def measure_database() -> None:
-    """Measure how the issuer reads its list: all of it, which it does once a minute, and what is new."""
+    """Measure how the issuer reads its list: all of it, as it does once a minute, and only what is new."""
     from django_jwtauth import sessions
     from django_jwtauth.revocation_cache import LocalRevocations
 
@@ -134,15 +134,15 @@ def measure_database() -> None:
         new = median(read)
         found = read()
         if len(found.sids) != size or bool(found.not_before) == bool(size):
-            raise AssertionError("that is not what was revoked")
+            raise AssertionError("the list does not match what was revoked")
         base = base or full
         rows.append([name, milliseconds(full), milliseconds(new), ratio(full, base), ratio(new, base)])
-    say(f"The issuer's reading of its database ({machine()}); {EVERYONE:,} sessions when everyone is signed out.", "")
-    table(["revoked", "all ms", "what is new ms", "all, to 1 entry", "what is new, to 1 entry"], rows)
+    say(f"The issuer reads its database ({machine()}); with {EVERYONE:,} sessions when everyone is signed out.", "")
+    table(["revoked", "all ms", "what is new ms", "all, × 1 entry", "what is new, × 1 entry"], rows)
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure the document, then the database."""
     key = Key.generate("ES256")
     measure_document(key)
     with new_database(issuer=ISSUER, key=key):

@@ -115,7 +115,7 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
     return MintedToken(raw=raw, expires_at=exp)
 
 
-@sensitive_variables("raw", "claims")
+@sensitive_variables()
 def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     """Verify a refresh token as far as that is possible without the database.
 
@@ -140,7 +140,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     return RefreshClaims(sid=claims["sid"], generation=claims["gen"], jti=claims["jti"])
 
 
-@sensitive_variables("raw", "claims")
+@sensitive_variables()
 def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
     """Verify an access token of ours, for any audience, as far as that is possible without the database.
 

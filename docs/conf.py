@@ -1,4 +1,4 @@
-"""Configuration of Sphinx. Needs the package installed or beside it, and no network."""
+"""Sphinx configuration. It needs the package, installed or in the parent directory, and no network."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.conf import settings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-# The Python API is read from the code, whose models need an app registry.
+# autodoc imports the package, and its models need an app registry.
 settings.configure(
     SECRET_KEY="only-for-building-the-documentation-0123456789",  # noqa: S106 - it signs nothing
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_jwtauth"],
@@ -25,7 +25,7 @@ release = "0.1.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = True
-nitpick_ignore = [("py:exc", "PermissionDenied")]  # Django's own
+nitpick_ignore = [("py:exc", "PermissionDenied")]  # an exception of Django's
 
 html_theme = "furo"
 html_title = "django-jwtauth"
@@ -41,11 +41,11 @@ napoleon_use_ivar = True
 
 
 def _keep_prose(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Keep napoleon from taking what stands before a colon in an attribute's first line for its type."""
+    """Keep napoleon from taking the text before a colon in an attribute's first line for its type."""
     if what in ("attribute", "property"):
-        lines.insert(0, "\\ ")  # an escaped space, which shows as nothing
+        lines.insert(0, "\\ ")  # an escaped space, which is not shown
 
 
 def setup(app: Any) -> None:
-    """Connect the above, to run before napoleon does."""
+    """Connect the function above so that it runs before napoleon."""
     app.connect("autodoc-process-docstring", _keep_prose, priority=400)

@@ -1,7 +1,7 @@
-"""Make the pictures of the documentation: ``python -m docs.screenshots [DIRECTORY]``, from the root of the checkout.
+"""Take the screenshots of the documentation: ``python -m docs.screenshots [DIRECTORY]``, from the root of the checkout.
 
-Starts the example with a database of its own in a temporary directory, and a Chromium that looks at it. Needs what
-``tox -e browser`` needs: ``tox exec -e browser -- python -m docs.screenshots``.
+Starts the example with a database in a temporary directory, and opens it in Chromium. It has the same requirements as
+``tox -e browser``, so run ``tox exec -e browser -- python -m docs.screenshots``.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import django
 from playwright.sync_api import sync_playwright
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.browser.settings")
-django.setup()  # what follows knows users, and so needs the apps
+django.setup()  # the imports below use models, so the apps must be loaded
 
 from example_project.demo.accounts import ADMIN  # noqa: E402
 from tests.browser.app import App  # noqa: E402
@@ -24,7 +24,7 @@ IMAGES = Path(__file__).parent / "images"
 LIST = "/admin/django_jwtauth/refreshtoken/"
 WIDTH = 1400
 PAGE_SIZE = {"width": 1120, "height": 1010}
-# Both take each system's own font; this one looks alike wherever the pictures are made.
+# Both use the system font. This one makes the pictures look the same on every machine.
 FONT = """
 :root { --font-family-primary: "Liberation Sans", Arial, sans-serif; }
 body { font-family: "Liberation Sans", Arial, sans-serif; }
@@ -32,7 +32,7 @@ body { font-family: "Liberation Sans", Arial, sans-serif; }
 
 
 def main(directory):
-    """Take all pictures."""
+    """Take all screenshots."""
     directory.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as temporary,

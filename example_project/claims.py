@@ -1,4 +1,4 @@
-"""Claims hooks: what access tokens of this project say beyond the registered claims."""
+"""Claims hooks: what access tokens of this project contain besides the registered claims."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from django_jwtauth.models import RefreshToken
 
 
 def add_groups(user: User, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, Any]:
-    """Name the user's groups. Runs at each refresh too, so a change shows within one access-token lifetime."""
+    """Add the user's groups. Runs at each refresh too, so a change shows within one access token lifetime."""
     return {"groups": list(user.groups.order_by("name").values_list("name", flat=True))}

@@ -1,4 +1,4 @@
-"""The demo's own signing key: made when it is first needed, and kept in a file."""
+"""The demo's own signing key: generated when it is first needed, and kept in a file."""
 
 import os
 import tempfile
@@ -11,9 +11,9 @@ from django_jwtauth.keys import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFile:
-    """The path of a key file that is made when it is first opened, so that nothing has to be set up before.
+    """The path of a key file that is created when it is first opened, so that no setup is needed.
 
-    For a demo. In production make the key yourself, by ``manage.py jwtauth_generate_key``, and keep it safe.
+    This is for a demo. In production, generate the key with ``manage.py jwtauth_generate_key``, and keep it safe.
     """
 
     path: Path
@@ -25,12 +25,12 @@ class KeyFile:
         return str(self.path)
 
     def _make(self) -> None:
-        """Put a complete key there at one stroke; only its owner may read it."""
+        """Write the complete file atomically; only its owner may read it."""
         descriptor, name = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=self.path.parent)  # mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(Key.generate(self.alg).private_pem())
-            with suppress(FileExistsError):  # another process was faster, and so its key is the one
+            with suppress(FileExistsError):  # another process was faster, so its key is used
                 os.link(name, self.path)
         finally:
             os.unlink(name)

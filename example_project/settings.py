@@ -1,23 +1,23 @@
-"""Settings of the example: a small orders API, signed in to with django_jwtauth. Copy what you need.
+"""Settings of the example: a small orders API whose users sign in with django_jwtauth. Copy what you need.
 
-Its tokens are good for a second service too, which has settings of its own: ``example_project/stock/settings.py``.
-A page of another origin calls both: ``example_project/page/``.
+A second service accepts its tokens too, and has its own settings: ``example_project/stock/settings.py``.
+A page on another origin calls both: ``example_project/page/``.
 
-These environment variables are understood:
+These environment variables are read:
 
 ``DJANGO_DEBUG``
-    ``0`` switches debugging off. It is on by default, since this is a demo.
+    ``0`` turns debugging off. It is on by default, because this is a demo.
 ``DJANGO_SECRET_KEY``
-    The secret key; required once debugging is off.
+    The secret key; required when debugging is off.
 ``DEMO_ISSUER``
     The address of this service, which its tokens name as their issuer: other services find its keys there. Required
-    once debugging is off. ``manage.py demo`` takes the address that it serves at.
+    when debugging is off. ``manage.py demo`` uses the address that it serves at.
 ``DEMO_SIGNING_KEY_FILE``
-    A file with the ES256 key that signs access tokens; required once debugging is off. The demo makes one itself.
+    A file with the ES256 key that signs access tokens; required when debugging is off. The demo generates one itself.
 ``DEMO_STOCK_URL``
-    Where the start page says that the stock service is.
+    The address of the stock service that the start page links to.
 ``DEMO_PAGE_URL``
-    The origin of the page that may call this service. Once debugging is off there is none unless it is named.
+    The origin of the page that may call this service. When debugging is off, no page may unless this is set.
 ``DEMO_DATABASE``, ``DEMO_REFRESH_GRACE_PERIOD``, ``DEMO_REVOCATION_POLL_INTERVAL``
     Another database file and shorter times (in seconds), for ``manage.py demo --check``.
 ``DEMO_STOCK_SETTINGS_MODULE``
@@ -37,14 +37,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in ("1", "true", "yes", "on")
 
-# The key of the refresh tokens is derived from this one, and without JWTAUTH["SIGNING_KEYS"] that of the access tokens
-# too: who knows it can sign in as anybody. So the key that everybody can read here is good for nothing but the demo.
+# The key of the refresh tokens is derived from this one, and so is that of the access tokens without
+# JWTAUTH["SIGNING_KEYS"]: anyone who knows it can sign in as anybody. Everybody can read this one, so it is only for
+# the demo.
 _DEMO_SECRET_KEY = "django-insecure-demo-only-0a5c7Qm2xVtR9uZ4wYb8nKf1jLh3sDpE6gTq"  # noqa: S105
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", _DEMO_SECRET_KEY)
 if SECRET_KEY == _DEMO_SECRET_KEY and not DEBUG:
     raise ImproperlyConfigured("Without DEBUG, set DJANGO_SECRET_KEY to a secret of your own.")
 
-# Everything the demo writes is named demo.sqlite3…, and ignored by git.
+# The names of all files that the demo writes begin with demo.sqlite3, and git ignores them.
 DEMO_DATABASE = Path(os.environ.get("DEMO_DATABASE", BASE_DIR / "example_project" / "demo.sqlite3"))
 
 ISSUER = os.environ.get("DEMO_ISSUER", "")
@@ -55,19 +56,19 @@ if not ISSUER:
 
 ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", urlsplit(ISSUER).hostname or "localhost"})
 
-# Cookies of the admin travel over https only, except in the demo.
+# Cookies of the admin are sent over https only, except in the demo.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
 
 
-# The page of another origin
+# The page on another origin
 
 PAGE_URL = os.environ.get("DEMO_PAGE_URL", "http://127.0.0.1:8002" if DEBUG else "")
 
 CORS_ALLOWED_ORIGINS = [PAGE_URL] if PAGE_URL else []
-CORS_URLS_REGEX = r"^/api/"  # not the admin, nor what is open to all origins by itself
-CORS_ALLOW_CREDENTIALS = True  # cookies too
-CORS_EXPOSE_HEADERS = ["Retry-After", "WWW-Authenticate"]  # what scripts read besides what they always can
-CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS  # may send cookies along with what changes something
+CORS_URLS_REGEX = r"^/api/"  # not the admin, nor the documents that are open to all origins anyway
+CORS_ALLOW_CREDENTIALS = True  # for cookies
+CORS_EXPOSE_HEADERS = ["Retry-After", "WWW-Authenticate"]  # scripts cannot read these by default
+CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS  # may send cookies with requests that change something
 
 
 # Apps
@@ -84,12 +85,12 @@ INSTALLED_APPS = [
     "django_jwtauth",
     "example_project.accounts",
     "example_project.orders",
-    "example_project.demo",  # the command "manage.py demo"; leave it out of a project of yours
+    "example_project.demo",  # the command "manage.py demo"; leave it out of your own project
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "corsheaders.middleware.CorsMiddleware",  # before all that may answer
+    "corsheaders.middleware.CorsMiddleware",  # before everything that may answer
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -119,13 +120,13 @@ STATIC_URL = "static/"
 
 # Authentication
 
-# What signs access tokens. Others verify them by its public part, which .well-known/jwks.json hands out.
+# Signs access tokens. Other services verify them with its public part, which .well-known/jwks.json publishes.
 SIGNING_KEY_FILE = os.environ.get("DEMO_SIGNING_KEY_FILE", "")
 if not SIGNING_KEY_FILE:
     if not DEBUG:
         raise ImproperlyConfigured(
             "Without DEBUG, set DEMO_SIGNING_KEY_FILE to a file with an ES256 private key of your own. "
-            "manage.py jwtauth_generate_key --output FILE makes one."
+            "manage.py jwtauth_generate_key --output FILE generates one."
         )
     SIGNING_KEY_FILE = KeyFile(path=Path(f"{DEMO_DATABASE}-key.pem"))
 
@@ -137,9 +138,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 REST_FRAMEWORK = {
-    # No SessionAuthentication beside it: the page sends all cookies, and whose token has run out would be answered as
-    # who is signed in to the admin.
-    # By the header, else by the cookie of the browser endpoints.
+    # By the header, else by the cookie of the browser endpoints. Do not add SessionAuthentication: the page sends all
+    # cookies, so once the token has expired, requests would be authenticated as the user signed in to the admin.
     "DEFAULT_AUTHENTICATION_CLASSES": ["django_jwtauth.authentication.JWTCookieAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
@@ -148,12 +148,12 @@ REST_FRAMEWORK = {
 
 JWTAUTH = {
     "ISSUER": ISSUER,
-    "AUDIENCE": "example-project",  # whom the tokens are for: this service, and others of the project
+    "AUDIENCE": "example-project",  # accepted by this service and the other services of the project
     "SIGNING_KEYS": [{"alg": "ES256", "file": SIGNING_KEY_FILE}],
     "CLAIMS": {"preferred_username": "username"},
     "CLAIMS_HOOKS": ["example_project.claims.add_groups"],
-    "COOKIES": {"secure": not DEBUG},  # over http the demo could set no others
-    # Both are the defaults, unless the environment says otherwise.
+    "COOKIES": {"secure": not DEBUG},  # over http, browsers accept no other cookies from the demo
+    # Both are the defaults, unless the environment sets them.
     "REFRESH_GRACE_PERIOD": timedelta(seconds=float(os.environ.get("DEMO_REFRESH_GRACE_PERIOD", "30"))),
     "REVOCATION_POLL_INTERVAL": timedelta(seconds=float(os.environ.get("DEMO_REVOCATION_POLL_INTERVAL", "2"))),
 }
@@ -166,11 +166,11 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DEMO_DATABASE,
         "OPTIONS": {
-            # Readers and the one writer do not wait for each other. SQLite's "synchronous" stays at FULL, as it is
-            # by default: with NORMAL a power failure could undo the latest revocations.
+            # Readers and the one writer do not wait for each other. SQLite's "synchronous" stays at its default, FULL:
+            # with NORMAL a power failure could undo the latest revocations.
             "init_command": "PRAGMA journal_mode=WAL",
-            # A transaction takes the write lock when it begins, and waits for it; one that asks for it later fails
-            # with "database is locked" if another connection has written meanwhile.
+            # A transaction takes the write lock when it begins, and waits for it. A transaction that asked for it later
+            # would fail with "database is locked" if another connection had written in the meantime.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,  # seconds to wait for that lock
         },
@@ -179,8 +179,8 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The throttles of sign-in and refresh count in this cache, so all processes must share it. Files are shared and need
-# no server. They do not count atomically, though, nor does Django's DatabaseCache: requests at the very same moment
-# may slip by a limit. In production use Redis or Valkey (django.core.cache.backends.redis.RedisCache).
+# no server. But neither files nor Django's DatabaseCache count atomically: simultaneous requests may exceed a limit. In
+# production use Redis or Valkey (django.core.cache.backends.redis.RedisCache).
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
@@ -190,11 +190,11 @@ CACHES = {
 }
 
 
-# Where the start page says that the other service is.
+# The start page links to the other service.
 STOCK_URL = os.environ.get("DEMO_STOCK_URL", "http://127.0.0.1:8001")
 
 
-# Shows sign-outs, revocations and stolen refresh tokens where the server runs.
+# Log sign-outs, revocations and stolen refresh tokens to the console.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""The addresses of the example."""
+"""The URLs of the example."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""Users in the admin, with their sessions: who is signed in where, and an end to it."""
+"""Users in the admin, with their sessions: where they are signed in, and buttons to sign them out."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -6,9 +6,9 @@ from django.contrib.auth.models import User
 
 from django_jwtauth.admin.users import SessionsUserAdminMixin
 
-admin.site.unregister(User)  # Django's own admin of users, which knows no sessions
+admin.site.unregister(User)  # Django's own user admin, which does not show sessions
 
 
 @admin.register(User)
 class UserAdmin(SessionsUserAdminMixin, DjangoUserAdmin):
-    """Django's own, with the active sessions and "Sign out everywhere" on the page of a user."""
+    """Django's own user admin, with active sessions and "Sign out everywhere" on the page of a user."""

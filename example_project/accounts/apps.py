@@ -1,4 +1,4 @@
-"""The app: no models, only the admin of Django's own users."""
+"""The app. It has no models, only an admin of Django's own users."""
 
 from django.apps import AppConfig
 

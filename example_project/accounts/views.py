@@ -1,4 +1,4 @@
-"""The password once more, for what is not to be done in a session that was left open."""
+"""Asks for the password again, before actions that a session left open should not allow."""
 
 from collections.abc import Iterator
 
@@ -12,10 +12,9 @@ from django_jwtauth.views import AuthenticatedView
 
 
 class PasswordThrottle(CountingThrottle):
-    """Counts each attempt of a user, good or bad: an open session must not serve to find out the password."""
+    """Counts each attempt of a user, right or wrong, so that nobody can guess passwords in somebody's open session."""
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
-        """Count by user."""
         if request.method == "POST":
             yield "login", f"confirm-password {request.user.pk}"
             yield "login_username", f"confirm-password {request.user.pk}"
@@ -28,16 +27,15 @@ class PasswordSerializer(serializers.Serializer):
 
 
 class ConfirmPasswordView(AuthenticatedView):
-    """Put down that the user has just entered the password: RecentLogin is content then.
+    """Record that the user has just entered the password, which satisfies RecentLogin.
 
-    The access token in use does not know of it; the one of the next refresh does.
+    The access token in use does not change; the token from the next refresh has the new time.
     """
 
     serializer_class = PasswordSerializer
     throttle_classes = [PasswordThrottle]
 
     def post(self, request: Request) -> Response:
-        """Check the password."""
         if not request.user.check_password(self.read(request)["password"]):
             raise serializers.ValidationError({"password": ["This is not your password."]})
         sessions.step_up(self.sid, amr=["pwd"])

@@ -1,4 +1,4 @@
-"""The users of the demo. Everybody knows their passwords, so they exist in the demo only."""
+"""The users of the demo. Their passwords are public, so these users exist in the demo only."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who can sign in."""
+    """A user who can sign in."""
 
     username: str
     password: str
@@ -22,7 +22,7 @@ ACCOUNTS = (ADA, MARY, ADMIN)
 
 
 def ensure(account: Account) -> None:
-    """Make the user what the account says; a second time changes nothing, and so ends no session."""
+    """Create the user, or restore it to the account. If nothing has changed, no session ends."""
     user, _ = User.objects.get_or_create(username=account.username)
     if not user.check_password(account.password):
         user.set_password(account.password)

@@ -1,4 +1,4 @@
-"""The app: no models, only the command ``demo``."""
+"""The app. It has no models, only the command ``demo``."""
 
 from django.apps import AppConfig
 

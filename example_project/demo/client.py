@@ -18,17 +18,17 @@ class StepError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server answered."""
+    """The server's answer."""
 
     request: str
-    """What was asked, to name it in errors."""
+    """The request, to name it in errors."""
     path: str
     status: int
     headers: http.client.HTTPMessage
     text: str
 
     def expect(self, status: int, **members: Any) -> Any:
-        """Return the JSON of the answer, if it has this status and these members.
+        """Return the JSON of the answer if it has this status and these members.
 
         Raises:
             StepError: otherwise.
@@ -44,11 +44,11 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class Form:
-    """A form of a page."""
+    """A form on a page."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
-    """What it would send if nobody touched it."""
+    """What it sends if nobody changes it."""
     buttons: dict[str, dict[str, str]] = field(default_factory=dict)
     """The label of each submit button, and what pressing it adds."""
 
@@ -68,7 +68,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take down what is a link or belongs to a form."""
+        """Record links and the parts of forms."""
         given = {name: value or "" for name, value in attrs}
         if tag == "a" and "href" in given:
             self.links.append(urljoin(self.path, given["href"]))
@@ -114,7 +114,7 @@ class Page(HTMLParser):
 
 
 class Client:
-    """One device: its cookies, and the name of its program."""
+    """One device, with its cookies and its user agent."""
 
     def __init__(self, port: int, user_agent: str) -> None:
         self.port = port
@@ -131,7 +131,7 @@ class Client:
         form: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Send one request, with a JSON body (``data``), a form, or none."""
+        """Send one request, with a JSON body (``data``), a form, or no body."""
         headers = {"User-Agent": self.user_agent, **(headers or {})}
         body = None
         if token:
@@ -158,10 +158,10 @@ class Client:
         )
 
     def open(self, path: str, *, form: dict[str, str] | None = None) -> Page:
-        """Go to a page, or post a form, and follow redirects.
+        """Open a page, or post a form, and follow redirects.
 
         Raises:
-            StepError: if no page comes of it.
+            StepError: if the result is not a page.
         """
         answer = self.send("GET" if form is None else "POST", path, form=form)
         for _ in range(MAX_REDIRECTS):
@@ -176,7 +176,7 @@ class Client:
         """Fill in the form that has this button, and press it.
 
         Raises:
-            StepError: if there is no such button or field, or no page comes of it.
+            StepError: if there is no such button or field, or the result is not a page.
         """
         for form in page.forms:
             if label in form.buttons:

@@ -1,4 +1,4 @@
-"""The servers of the demo: where they are, and how one process starts the others."""
+"""The servers of the demo: their addresses, and how one process starts the others."""
 
 import json
 import os
@@ -20,13 +20,13 @@ STOP_SECONDS = 5.0
 
 
 def base(port: int) -> str:
-    """Return the address of the server at this port."""
+    """Return the address of the server on this port."""
     return f"http://{HOST}:{port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where the three of them serve."""
+    """The ports of the three servers."""
 
     orders: int = 8000
     stock: int = 8001
@@ -43,7 +43,7 @@ class Ports:
 
 
 def stock_settings() -> str:
-    """Return the module with the settings of the stock service."""
+    """Return the name of the settings module of the stock service."""
     return os.environ.get("DEMO_STOCK_SETTINGS_MODULE", "example_project.stock.settings")
 
 
@@ -63,16 +63,16 @@ def page(ports: Ports) -> Iterator[None]:
 
 @contextmanager
 def _child(name: str, port: int, settings_module: str, ports: Ports) -> Iterator[None]:
-    """Serve by a process of its own that ends with this one, and this one with it.
+    """Serve from a child process. When either process ends, so does the other.
 
     Raises:
-        CommandError: if that process ends by itself.
+        CommandError: if the child process ends by itself.
     """
     child = subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, "-m", "example_project.demo.child", f"{HOST}:{port}"],
         cwd=settings.BASE_DIR,
         env={**os.environ, **ports.environment(), "DJANGO_SETTINGS_MODULE": settings_module},
-        stdin=subprocess.PIPE,  # held open by this process alone, so it closes whatever way this process ends
+        stdin=subprocess.PIPE,  # held open by this process alone, so it closes however this process ends
         stdout=subprocess.DEVNULL,  # the banner; what is logged goes to stderr
     )
     ending = threading.Event()
@@ -90,7 +90,7 @@ def _child(name: str, port: int, settings_module: str, ports: Ports) -> Iterator
         yield
     except SystemExit:
         if ended_first.is_set():
-            raise CommandError(f"The {name} has ended, with {child.returncode}, and so the demo ends.") from None
+            raise CommandError(f"The {name} exited with {child.returncode}, so the demo ends.") from None
         raise
     finally:
         ending.set()
@@ -105,7 +105,7 @@ def _child(name: str, port: int, settings_module: str, ports: Ports) -> Iterator
 
 @contextmanager
 def sigterm_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, as Ctrl-C does: otherwise the processes that we have started would go on."""
+    """Let SIGTERM unwind the stack, as Ctrl-C does. Otherwise the child processes would go on running."""
 
     def leave(*args: object) -> None:
         sys.exit(128 + signal.SIGTERM)

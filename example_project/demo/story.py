@@ -1,4 +1,4 @@
-"""The story of ``manage.py demo --check``. Each step is a method; its first line is what it proves."""
+"""The story of ``manage.py demo --check``. Each step is a method, and the first line of its docstring is printed."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from example_project.demo.services import base
 
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Version/18.5 Safari/604.1"
-NEW_PASSWORD = "engine-of-differences"  # noqa: S105  # of a user in a database that is thrown away
+NEW_PASSWORD = "engine-of-differences"  # noqa: S105  # of a user in a temporary database
 
 AUTH = "/api/auth/"
 ORDERS = "/api/orders/"
@@ -23,7 +23,7 @@ WHOAMI = "/api/whoami/"
 STOCK = "/api/stock/"
 TEA = f"{STOCK}tea/"
 
-POLL_MARGIN_SECONDS = 2.0  # in other services a revocation acts within the poll interval and this
+POLL_MARGIN_SECONDS = 2.0  # in other services a revocation takes effect within the poll interval plus this
 
 Tokens = dict[str, Any]
 Step = Callable[[], float | None]
@@ -65,7 +65,7 @@ class Story:
         self.index: Page | None = None
 
     def steps(self) -> list[tuple[str, Step]]:
-        """Return what each step proves, and how. A step may return how many seconds something took."""
+        """Return each step with its description. A step may return how many seconds something took."""
         order: tuple[Step, ...] = (
             self.sign_in,
             self.refresh_inside_the_grace_period,
@@ -99,7 +99,7 @@ class Story:
         _same("Cache-Control", answer.headers["Cache-Control"], "no-store")
 
     def refresh_inside_the_grace_period(self) -> None:
-        """Refreshed within REFRESH_GRACE_PERIOD, the same refresh token comes back, with a new access token."""
+        """A refresh within REFRESH_GRACE_PERIOD returns the same refresh token, with a new access token."""
         again = self._refresh(self.laptop, self.tokens).expect(200)
         _same("the refresh token", again["refresh"], self.tokens["refresh"])
         _differs("the access token", again["access"], self.tokens["access"])
@@ -110,7 +110,7 @@ class Story:
         answer.expect(401, code="no_active_account", reason="credentials")
 
     def orders(self) -> None:
-        """The orders API takes the access token, and answers nobody without one."""
+        """The orders API accepts the access token, and refuses requests without one."""
         token = self.tokens["access"]
         self.laptop.send("POST", ORDERS, token=token, data={"item": "Tea", "quantity": 2}).expect(201, item="Tea")
         page = self.laptop.send("GET", ORDERS, token=token).expect(200, count=1)
@@ -125,11 +125,11 @@ class Story:
         self.laptop.send("GET", ORDERS, token=other["access"]).expect(200, count=0)
 
     def stateless(self) -> None:
-        """The stateless view answers from the token alone, which carries a claim of the project's own."""
+        """The stateless view answers from the token alone, which contains a claim that the project has added."""
         self.laptop.send("GET", WHOAMI, token=self.tokens["access"]).expect(200, scopes=[], groups=list(ADA.groups))
 
     def elsewhere(self) -> None:
-        """The stock service, which has no database, takes the same token, and answers nobody without one."""
+        """The stock service, which has no database, accepts the same token, and refuses requests without one."""
         items = self.stock.send("GET", STOCK, token=self.tokens["access"]).expect(200)
         _same("the stock", [entry["item"] for entry in items], ["tea", "coffee", "biscuits"])
         anonymous = self.stock.send("GET", STOCK)
@@ -137,7 +137,7 @@ class Story:
         _same("WWW-Authenticate", anonymous.headers["WWW-Authenticate"], 'Bearer realm="api"')
 
     def page_is_served(self) -> None:
-        """The page comes from an origin of its own, may run no script but its own, and knows where the services are."""
+        """The page has an origin of its own, may run only its own scripts, and knows where the services are."""
         answer = self.page.send("GET", "/")
         _same("the status of the page", answer.status, 200)
         policy = answer.headers["Content-Security-Policy"]
@@ -147,7 +147,7 @@ class Story:
         self.page.send("GET", "/config.json").expect(200, issuer=orders, stock=stock)
 
     def across_origins(self) -> None:
-        """Both services let scripts of that origin call them, with a token, and scripts of no other origin."""
+        """Both services let scripts of the page's origin call them with a token, but scripts of no other origin."""
         page = base(self.stage.page_port)
         for client, path in ((self.laptop, ORDERS), (self.stock, STOCK)):
             for origin, allowed in ((page, page), (base(self.stage.orders_port), None), ("null", None)):
@@ -159,14 +159,14 @@ class Story:
                 _same(f"whom {path} answers", refusal.headers["Access-Control-Allow-Origin"], allowed)
 
     def rotation(self) -> None:
-        """Refreshed after the grace period, the refresh token is replaced."""
+        """A refresh after the grace period replaces the refresh token."""
         self._wait()
         self.superseded, self.tokens = self.tokens, self._refresh(self.laptop, self.tokens).expect(200)
         self.rotated = time.monotonic()
         _differs("the refresh token", self.tokens["refresh"], self.superseded["refresh"])
 
     def groups_elsewhere(self) -> None:
-        """There the groups in the token decide who changes a quantity: Ada may not, Mary of the warehouse may."""
+        """In the stock service the groups in the token decide who may change a quantity: Mary may, Ada may not."""
         self.stock.send("PATCH", TEA, token=self.tokens["access"], data={"quantity": 7}).expect(403)
         self.warehouse = self._sign_in(self.phone, MARY)
         token = self.warehouse["access"]
@@ -179,7 +179,7 @@ class Story:
         return self._refused_within(self.stage.poll_seconds + POLL_MARGIN_SECONDS, self.stock, self.warehouse)
 
     def two_tabs(self) -> None:
-        """Two tabs that refresh at once both get the same new token, and the session lives on."""
+        """Two tabs that refresh at the same time both get the same new token, and the session goes on."""
         self._wait()
         together = threading.Barrier(2, timeout=10)
 
@@ -195,12 +195,12 @@ class Story:
         self._accepted(self.laptop, self.tokens)
 
     def theft(self) -> None:
-        """A stolen refresh token that was replaced before is detected when the thief uses it."""
+        """A stolen refresh token that has been replaced is detected when the thief uses it."""
         self._wait()
         self._refresh(self.thief, self.superseded).expect(401, code="token_not_valid", reason="reused")
 
     def dead_for_the_owner(self) -> None:
-        """That has ended the session: for thief and owner, refresh and access tokens, stateless views too."""
+        """That ends the session for thief and owner: all its tokens are refused, by stateless views too."""
         self._refresh(self.thief, self.superseded).expect(401, reason="revoked")
         self._refresh(self.laptop, self.tokens).expect(401, reason="revoked")
         self._refused(self.laptop, self.tokens)
@@ -214,7 +214,7 @@ class Story:
         sessions = self.browser.open(self.index.link("/refreshtoken/"))
         session = self.browser.open(sessions.link(self._session_id()))
         question = self.browser.open(session.link("/revoke/"))
-        revoked = self.browser.press(question, "Revoke", reason="laptop lost")
+        revoked = self.browser.press(question, "Revoke", note="laptop lost")
         self._refused(self.laptop, self.tokens)
         _contains("the admin", revoked.text, "1 session was revoked.")
 
@@ -227,13 +227,13 @@ class Story:
         _same("the list of sessions", seen, [("Safari on iPhone", False), ("Firefox on Linux", True)])
 
     def logout_everywhere(self) -> None:
-        """Signed out everywhere, both devices are refused at once."""
+        """After signing out everywhere, both devices are refused at once."""
         self.laptop.send("POST", f"{AUTH}logout/all/", token=self.tokens["access"]).expect(200, revoked=2)
         self._refused(self.laptop, self.tokens)
         self._refused(self.phone, self.superseded)
 
     def password_change(self) -> None:
-        """The administrator sets another password: Ada's session ends, and only the new password signs in."""
+        """The administrator sets another password: Ada's session ends, and only the new password works."""
         self.tokens = self._sign_in(self.laptop)
         self._accepted(self.laptop, self.tokens)
         if self.index is None:
@@ -248,14 +248,14 @@ class Story:
         self._post(self.laptop, "token/", username=ADA.username, password=NEW_PASSWORD).expect(200)
 
     def issuer_stopped(self) -> None:
-        """With the orders service stopped, the stock service goes on to take its tokens."""
+        """With the orders service stopped, the stock service still accepts its tokens."""
         self.warehouse = self._sign_in(self.phone, MARY)
         token = self.warehouse["access"]
         self.second_stock.send("GET", STOCK, token=token).expect(200)
         self.stage.stop()
         for client in (self.laptop, self.stock):
             _unreachable(client)
-        until = time.monotonic() + 2 * self.stage.poll_seconds + 0.1  # so long, that its list is not fresh any more
+        until = time.monotonic() + 2 * self.stage.poll_seconds + 0.1  # until its list is no longer fresh
         while True:
             over = time.monotonic() > until
             self.second_stock.send("GET", STOCK, token=token).expect(200)
@@ -264,13 +264,13 @@ class Story:
             time.sleep(0.1)
 
     def issuer_back(self) -> float:
-        """Started again, the orders service still takes its tokens, and what it revokes is refused elsewhere again."""
+        """Started again, the orders service still accepts its tokens, and other services refuse what it revokes."""
         self.stage.start()
         token = self.warehouse["access"]
         self.laptop.send("GET", WHOAMI, token=token).expect(200, groups=list(MARY.groups))
         self.second_stock.send("GET", STOCK, token=token).expect(200)
         self.phone.send("POST", f"{AUTH}logout/", token=token).expect(204)
-        # Who could not reach it asks again after a pause, which is longer the longer it was away.
+        # The other service tries again after a pause, which is longer the longer it could not reach the orders service.
         bound = MAX_BACKOFF_SECONDS + self.stage.poll_seconds + POLL_MARGIN_SECONDS
         return self._refused_within(bound, self.second_stock, self.warehouse)
 
@@ -301,10 +301,10 @@ class Story:
             client.send("GET", path, token=tokens["access"]).expect(401, reason="revoked")
 
     def _refused_within(self, seconds: float, client: Client, tokens: Tokens) -> float:
-        """Ask again and again until a session that was just revoked is refused, and return after how many seconds.
+        """Send requests until a session that was just revoked is refused, and return how many seconds that took.
 
         Raises:
-            StepError: if a request that is sent later than that is still accepted.
+            StepError: if a request that is sent later than the limit is still accepted.
         """
         revoked = time.monotonic()
         while True:
@@ -323,7 +323,7 @@ def _unreachable(client: Client) -> None:
         client.send("GET", "/")
     except StepError:
         return
-    raise StepError(f"The service at port {client.port} still answers.")
+    raise StepError(f"The service on port {client.port} still answers.")
 
 
 def _same(what: str, got: object, expected: object) -> None:

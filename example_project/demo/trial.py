@@ -1,4 +1,4 @@
-"""``manage.py demo --check``: the real server, in a directory of its own, and the whole story over HTTP."""
+"""``manage.py demo --check``: runs the whole story over HTTP, against real servers in a temporary directory."""
 
 import os
 import shutil
@@ -27,15 +27,15 @@ _Process = subprocess.Popen[bytes]
 
 
 def run(output: OutputWrapper) -> None:
-    """Go through the story, a line for each step.
+    """Run the story, and print a line for each step.
 
     Raises:
-        CommandError: if a step is wrong. That ends the story, for each step builds on those before it.
+        CommandError: if a step fails. That ends the story, because each step builds on the previous ones.
     """
     good, bad = _marks(output)
     with services.sigterm_as_exit(), _directory() as directory, _stage(directory) as (stage, programs):
         orders, stock, page = map(services.base, (stage.orders_port, stage.stock_port, stage.page_port))
-        output.write(f"Servers of its own at {orders}/, {stock}/ and {page}/, with an empty database in {directory}:")
+        output.write(f"Servers at {orders}/, {stock}/ and {page}/, with an empty database in {directory}:")
 
         def start() -> None:
             for program in programs:
@@ -50,21 +50,21 @@ def run(output: OutputWrapper) -> None:
                 what = str(error) if isinstance(error, StepError) else repr(error)
                 logs = "".join(program.read_log() for program in programs)
                 output.write(f"{bad} {line}\n\n{what}\n{logs}")
-                raise CommandError(f"This step is wrong: {line}") from None
+                raise CommandError(f"This step failed: {line}") from None
             output.write(f"{good} {line}" + (f" It took {took:.1f} seconds." if took is not None else ""))
-    output.write("All is as promised.")
+    output.write("Everything works as promised.")
 
 
 def _marks(output: OutputWrapper) -> tuple[str, str]:
-    """Return the marks of good and of wrong steps: plain text in a file, or where there are no such characters."""
+    """Return the marks for steps that passed and failed: plain text for files and for terminals without UTF-8."""
     if output.isatty() and str(getattr(output, "encoding", "")).lower().startswith("utf"):
         return "✔", "✘"
-    return "ok    ", "WRONG "
+    return "ok    ", "FAILED"
 
 
 @contextmanager
 def _directory() -> Iterator[Path]:
-    """Make a directory inside the checkout, and at the end remove it with all that is in it."""
+    """Make a directory inside the checkout, and remove it with its contents at the end."""
     parent = settings.BASE_DIR / ".demo"
     parent.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="check-", dir=parent))
@@ -72,21 +72,21 @@ def _directory() -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory)
-        with suppress(OSError):  # another check is under way
+        with suppress(OSError):  # another check is running
             parent.rmdir()
 
 
 class Program:
-    """A program of ours, as a process of its own that writes a log."""
+    """A ``manage.py`` command in a separate process that writes a log."""
 
     def __init__(self, *arguments: str, ports: tuple[int, ...], environment: dict[str, str], log: Path) -> None:
-        """Say what to start; nothing is started yet.
+        """Describe the process; it is not started yet.
 
         Args:
             *arguments: For ``manage.py``.
-            ports: Where it serves.
-            environment: What its environment has besides ours.
-            log: Where all that it says goes.
+            ports: The ports it serves on.
+            environment: Variables to add to the environment of this process.
+            log: The file for its output.
         """
         self.arguments = arguments
         self.ports = ports
@@ -95,7 +95,7 @@ class Program:
         self._process: _Process | None = None
 
     def start(self) -> None:
-        """Start it, without waiting for it."""
+        """Start the process without waiting for it."""
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *self.arguments]
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(  # noqa: S603  # our own program
@@ -103,16 +103,16 @@ class Program:
             )
 
     def wait_until_it_answers(self) -> None:
-        """Wait until it listens to all its ports.
+        """Wait until it listens on all its ports.
 
         Raises:
-            StepError: if it ends before, or takes too long.
+            StepError: if it ends first, or takes too long.
         """
         deadline = time.monotonic() + START_SECONDS
         for port in self.ports:
             while not _answers(port):
                 if self._process and self._process.poll() is not None:
-                    raise StepError(f"manage.py {self.arguments[0]} ended with {self._process.returncode}.")
+                    raise StepError(f"manage.py {self.arguments[0]} exited with {self._process.returncode}.")
                 if time.monotonic() >= deadline:
                     raise StepError(f"No answer from {services.base(port)} within {START_SECONDS:g} seconds.")
                 time.sleep(0.05)
@@ -129,16 +129,16 @@ class Program:
             self._process.wait()
 
     def read_log(self) -> str:
-        """Return all that it has said, below a heading."""
+        """Return its output, below a heading."""
         said = self.log.read_text(errors="replace") if self.log.exists() else ""
         return f"\nThe log of manage.py {' '.join(self.arguments)}:\n{said}"
 
 
 @contextmanager
 def _stage(directory: Path) -> Iterator[tuple[Stage, list[Program]]]:
-    """Prepare ``manage.py demo``, as anybody would start it, and one more server of the stock service.
+    """Prepare ``manage.py demo``, as anybody would start it, and a second server of the stock service.
 
-    That one goes on when the demo is stopped. At the end both are stopped, whatever has happened.
+    The second server goes on when the demo is stopped. At the end both are stopped, whatever has happened.
     """
     orders_port, stock_port, page_port, second_stock_port = _free_ports(4)
     demo = Program(

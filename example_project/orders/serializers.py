@@ -6,7 +6,7 @@ from example_project.orders.models import Order
 
 
 class OrderSerializer(serializers.ModelSerializer):
-    """An order, without its owner: that is always who asks."""
+    """An order, without its owner, who is always the user of the request."""
 
     class Meta:
         model = Order

@@ -22,44 +22,42 @@ from example_project.orders.serializers import OrderSerializer
 
 
 class IndexView(TemplateView):
-    """The start page: where everything is."""
+    """The start page, with links to everything."""
 
     template_name = "orders/index.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add what the URLs of this service do not tell."""
         return super().get_context_data(stock_url=settings.STOCK_URL, page_url=settings.PAGE_URL, **kwargs)
 
 
 class OrderListView(ListCreateAPIView):
-    """The orders of who is signed in.
+    """The orders of the user who is signed in.
 
-    Authenticates as the settings say, by JWTCookieAuthentication: it loads the user, and a session that ends is
-    refused at the next request.
+    The settings choose JWTCookieAuthentication here: it loads the user, and refuses a session that has ended at the
+    next request.
     """
 
     serializer_class = OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
-        """Return the user's own orders."""
         return Order.objects.filter(owner=self.request.user)
 
     def perform_create(self, serializer: BaseSerializer) -> None:
-        """Make the order the user's own."""
         serializer.save(owner=self.request.user)
 
 
 class CancelOrderView(GenericAPIView):
-    """Cancel an order, which takes a sign-in of the last minutes.
+    """Cancel an order, which requires a sign-in within the last five minutes.
 
-    Who signed in longer ago gets a 401 that says so (RFC 9470); /api/confirm-password/ and a refresh satisfy it.
+    A user who signed in longer ago gets a 401 that says so (RFC 9470). Calling /api/confirm-password/ and then
+    refreshing satisfies it.
     """
 
     permission_classes = [IsAuthenticated, RecentLogin(max_age=timedelta(minutes=5))]
     serializer_class = OrderSerializer
 
     def post(self, request: Request, pk: int) -> Response:
-        """Cancel it; a second time changes nothing."""
+        """Cancel it; doing so again changes nothing."""
         order = get_object_or_404(Order, pk=pk, owner=request.user)
         Order.objects.filter(pk=order.pk, cancelled_at__isnull=True).update(cancelled_at=timezone.now())
         order.refresh_from_db()
@@ -67,22 +65,21 @@ class CancelOrderView(GenericAPIView):
 
 
 class WhoAmIView(APIView):
-    """What the access token says: also for a page whose token is in a cookie, which it cannot read.
+    """The contents of the access token, which a page cannot read itself if the token is in a cookie.
 
-    No user is loaded. A session that ends is refused within REVOCATION_POLL_INTERVAL.
+    No user is loaded. A session that has ended is refused within REVOCATION_POLL_INTERVAL.
     """
 
     authentication_classes = [StatelessJWTCookieAuthentication]
 
     def get(self, request: Request) -> Response:
-        """Answer from the token alone."""
         token = request.auth
         return Response(
             {
                 "subject": token.subject,
                 "scopes": sorted(token.scopes),
                 "groups": token.claims["groups"],  # from example_project.claims
-                # By our clock: that of the browser may be wrong.
+                # By the server's clock, because the browser's may be wrong.
                 "expires_in": max(int((token.expires_at - datetime.now(UTC)).total_seconds()), 0),
                 "claims": token.claims,
             }

@@ -1,4 +1,4 @@
-"""The addresses of the page."""
+"""The URLs of the page."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The files of the page, and where it finds the services."""
+"""The files of the page, and the addresses of the services."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,9 @@ CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascri
 
 
 def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Let the page run its own scripts only, and call the two services only (a middleware).
+    """Middleware that lets the page run only its own scripts, and call only the two services.
 
-    A script that somebody smuggles in could use the tokens, wherever they are kept; so it must not get in, and must
-    not get anything out.
+    An injected script could use the tokens, wherever they are kept. So it must not get in, and nothing must get out.
     """
     policy = "; ".join(
         [
@@ -24,7 +23,7 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBa
             "img-src 'self'",
             f"connect-src 'self' {settings.ISSUER} {settings.STOCK_URL}",
             "base-uri 'none'",
-            "form-action 'none'",  # forms are sent by script; without it a password must not get into a URL
+            "form-action 'none'",  # a script sends the forms; without it, no password must end up in a URL
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
@@ -41,7 +40,7 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponseBa
 
 
 def index(request: HttpRequest) -> HttpResponseBase:
-    """Serve the page, at the one address that the services allow."""
+    """Serve the page, at the only address that the services allow."""
     if request.build_absolute_uri("/") != f"{settings.PAGE_URL}/":
         return HttpResponseRedirect(f"{settings.PAGE_URL}/")
     return file(request, "index.html")
@@ -56,5 +55,5 @@ def file(request: HttpRequest, name: str) -> HttpResponseBase:
 
 
 def config(request: HttpRequest) -> JsonResponse:
-    """Tell the page where the services are, and who may sign in."""
+    """Tell the page where the services are, and which users it can offer for sign-in."""
     return JsonResponse({"issuer": settings.ISSUER, "stock": settings.STOCK_URL, "accounts": settings.ACCOUNTS})

@@ -1,4 +1,4 @@
-"""Who may do what, by the claims of the access token alone."""
+"""Permissions that depend on the claims of the access token alone."""
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -8,16 +8,15 @@ WAREHOUSE = "warehouse"
 
 
 class WarehouseOrReadOnly(BasePermission):
-    """Only the group "warehouse" changes anything.
+    """Only the group "warehouse" may change anything.
 
-    The claim comes from a hook of the orders service, ``example_project.claims``. Who joins or leaves the group has it
-    in the next access token.
+    The claim comes from a hook of the orders service, ``example_project.claims``. When a user joins or leaves the
+    group, their next access token shows it.
     """
 
     message = f"Only the group {WAREHOUSE} may do that."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Look at the claim ``groups``."""
         if request.method in SAFE_METHODS:
             return True
         groups = request.auth.claims.get("groups")

@@ -1,15 +1,15 @@
-"""What is in stock. In memory, as a demo may: each process has its own, and forgets it when it ends."""
+"""What is in stock. It is kept in memory, because this is a demo: each process has its own stock until it ends."""
 
 _quantities = {"tea": 120, "coffee": 80, "biscuits": 35}
 
 
 def items() -> dict[str, int]:
-    """Return how many there are of each item."""
+    """Return the quantity of each item."""
     return dict(_quantities)
 
 
 def put(item: str, quantity: int) -> None:
-    """Say how many there are of an item.
+    """Set the quantity of an item.
 
     Raises:
         KeyError: if there is no such item.

@@ -1,4 +1,4 @@
-"""The addresses of the stock service."""
+"""The URLs of the stock service."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The API of the stock service. Nobody is looked up: all that is known of who asks is in the access token."""
+"""The API of the stock service. It looks up no users: all it knows about them is in the access token."""
 
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
@@ -15,7 +15,7 @@ from example_project.stock.permissions import WarehouseOrReadOnly
 
 
 class QuantitySerializer(serializers.Serializer):
-    """How many there are."""
+    """The quantity of an item."""
 
     quantity = serializers.IntegerField(min_value=0, max_value=1_000_000)
 
@@ -24,7 +24,6 @@ class StockView(APIView):
     """All items."""
 
     def get(self, request: Request) -> Response:
-        """List them."""
         return Response([{"item": item, "quantity": quantity} for item, quantity in shelf.items().items()])
 
 
@@ -34,13 +33,11 @@ class ItemView(APIView):
     permission_classes = [IsAuthenticated, WarehouseOrReadOnly]
 
     def get(self, request: Request, item: str) -> Response:
-        """Say how many there are."""
         if item not in shelf.items():
             raise NotFound
         return Response({"item": item, "quantity": shelf.items()[item]})
 
     def patch(self, request: Request, item: str) -> Response:
-        """Change how many there are."""
         serializer = QuantitySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
@@ -51,6 +48,6 @@ class ItemView(APIView):
 
 
 def index(request: HttpRequest) -> JsonResponse:
-    """Say what this is, to everybody."""
+    """Say what this service is; open to everybody."""
     address = request.build_absolute_uri(reverse("stock-list"))
     return JsonResponse({"service": "stock", "items": address, "accepts_tokens_of": settings.ISSUER})

@@ -187,7 +187,7 @@ def test_tokens_that_cannot_be_written_are_revoked(tmp_path):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert not os.path.exists(os.environ["OUTPUT"])
-        assert RefreshToken.objects.get().revoked_reason == "not delivered"
+        assert RefreshToken.objects.get().revoked_note == "not delivered"
         """,
         JWTAUTH_TEST_DATABASE="sqlite",
         OUTPUT=str(tmp_path / "tokens.json"),
@@ -204,7 +204,7 @@ def test_tokens_that_nobody_reads_are_revoked(robot):
     finally:
         with pytest.raises(BrokenPipeError):
             out.close()
-    assert RefreshToken.objects.get().revoked_reason == "not delivered"
+    assert RefreshToken.objects.get().revoked_note == "not delivered"
 
 
 @pytest.mark.parametrize("args", [(), ("robot", "--no-such-option"), ("robot", "--output")])

@@ -5,12 +5,13 @@ import datetime
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection
+from django.db import connection, router
 from django.db.models.deletion import Collector
 
 from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.database import database_now
-from django_jwtauth.models import BlacklistedToken, RefreshToken
+from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
+from tests.tools.database import WriterOnly
 
 DAY = datetime.timedelta(days=1)
 SECOND = datetime.timedelta(seconds=1)
@@ -23,7 +24,7 @@ def now():
 def test_a_deleted_user_leaves_rows_without_the_person(user, rf, client):
     request = rf.post("/", headers={"User-Agent": "curl/8"}, REMOTE_ADDR="192.0.2.7")
     living, ended = (sessions.start(user, request=request) for _ in range(2))
-    sessions.revoke(ended.session, reason="stolen", by=user)
+    sessions.revoke(ended.session, note="stolen", by=user)
     sessions.blacklist(living.access)
     ended_at = ended.session.revoked_at
     user.delete()
@@ -33,7 +34,8 @@ def test_a_deleted_user_leaves_rows_without_the_person(user, rf, client):
     assert living.session.revoked_reason == "user_deleted"
     assert abs(living.session.revoked_at - now()) < 5 * SECOND
     ended.session.refresh_from_db()
-    assert (ended.session.revoked_at, ended.session.revoked_reason) == (ended_at, "stolen")
+    assert (ended.session.revoked_at, ended.session.revoked_reason) == (ended_at, "admin")
+    assert ended.session.revoked_note == "stolen"
     assert BlacklistedToken.objects.get().user is None
 
 
@@ -105,8 +107,28 @@ def test_a_blacklisted_token_is_purged_when_it_has_expired_for_sure(pair, age, p
     assert BlacklistedToken.objects.purgeable(now()).exists() == purged
 
 
+def test_words_for_sets_of_sessions(user):
+    bob = get_user_model().objects.create_user("bob")
+    living, revoked, expired, other = (sessions.start(one).session for one in (user, user, user, bob))
+    sessions.revoke(revoked)
+    RefreshToken.objects.filter(pk=expired.pk).update(expires_at=now() - SECOND)
+    assert set(RefreshToken.objects.of(user)) == {living, revoked, expired}
+    assert set(RefreshToken.objects.unrevoked()) == {living, expired, other}
+    assert set(RefreshToken.objects.live()) == set(RefreshToken.objects.live(now())) == {living, other}
+    assert abs(RefreshToken.objects.now() - now()) < SECOND
+
+
+@pytest.mark.parametrize("model", [RefreshToken, BlacklistedToken, NotBefore])
+def test_rows_are_read_where_they_are_written(model, settings):
+    """A replica may lag behind a revocation, and nobody should have to think of it."""
+    settings.DATABASE_ROUTERS = [WriterOnly()]
+    assert router.db_for_read(model) == "replica"
+    assert model.objects.all().db == model.objects.filter(pk=None).db == "default"
+    assert model.objects.using("other").db == model.objects.db_manager("other").all().db == "other"
+
+
 def test_rows_name_themselves_by_their_public_ids_only(pair):
-    sessions.blacklist(pair.access, reason="lost")
+    sessions.blacklist(pair.access, note="lost")
     token = BlacklistedToken.objects.get()
     assert str(token) == token.jti
     assert str(pair.session) == str(pair.session.pk)

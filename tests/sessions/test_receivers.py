@@ -15,6 +15,7 @@ from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 from django_jwtauth.sessions import _password
+from tests.tools.database import WriterOnly
 from tests.tools.http import bearer
 
 HOUR = datetime.timedelta(hours=1)
@@ -170,30 +171,17 @@ def test_deleting_other_rows_stays_one_statement(user, django_assert_num_queries
         RefreshToken.objects.all().delete()
 
 
-class WriterOnly:
-    """A router with a replica that no test may read: there is none, so that whoever tries gets an error."""
-
-    def db_for_read(self, model, **hints):
-        return "replica"
-
-    def db_for_write(self, model, **hints):
-        return "default"
-
-    def allow_relation(self, one, other, **hints):
-        return True
-
-
 def test_every_read_goes_to_the_writer(user, client, settings):
     """A replica may lag behind a revocation."""
     pair = sessions.start(user)
     settings.DATABASE_ROUTERS = [WriterOnly()]
     assert router.db_for_read(RefreshToken) == "replica"
     with pytest.raises(ConnectionDoesNotExist):
-        RefreshToken.objects.first()
+        RefreshToken.objects.using("replica").first()
 
     for path in ("/whoami/", "/stateless/", "/auth/sessions/"):
         assert client.get(path, **bearer(pair.access)).status_code == 200
-    writer = RefreshToken.objects.using("default")
+    writer = RefreshToken.objects
     settings.JWTAUTH = {"MAX_SESSIONS_PER_USER": 2}
     others = [sessions.start(user) for _ in range(2)]
     assert writer.get(pk=pair.session.pk).revoked_reason == "session_limit"

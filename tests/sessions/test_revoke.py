@@ -9,7 +9,7 @@ from django.db import transaction
 
 from django_jwtauth import conf, sessions
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.models import RefreshToken, RevokedReason
+from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken, RevokedReason
 from tests.tools.http import bearer
 from tests.tools.sessions import claims_of, now, refusal, row
 
@@ -35,13 +35,13 @@ def test_a_session_can_be_named_in_four_ways(pair, received, name):
     bob = get_user_model().objects.create_user("bob")
     spared = sessions.start(bob)
     received.clear()
-    assert sessions.revoke(name(pair.session), reason="stolen", by=bob) == 1
+    assert sessions.revoke(name(pair.session), reason="user", note="stolen", by=bob) == 1
     stored = row(pair.session)
-    assert (stored["revoked_reason"], stored["revoked_by_id"]) == ("stolen", bob.pk)
+    assert (stored["revoked_reason"], stored["revoked_note"], stored["revoked_by_id"]) == ("user", "stolen", bob.pk)
     assert abs(stored["revoked_at"] - now()) < 5 * SECOND
     assert row(spared.session)["revoked_at"] is None
     assert [(sent, args["session"], args["reason"], args["by"]) for sent, args in received] == [
-        ("session_revoked", pair.session, "stolen", bob)
+        ("session_revoked", pair.session, "user", bob)
     ]
 
 
@@ -54,10 +54,10 @@ def test_a_row_that_was_given_shows_that_it_ended(pair):
 
 @pytest.mark.django_db
 def test_what_has_ended_stays_as_it_is(pair, received):
-    sessions.revoke(pair.session, reason="first")
+    sessions.revoke(pair.session, note="first")
     before = row(pair.session)
     received.clear()
-    assert sessions.revoke(pair.session, reason="second") == 0
+    assert sessions.revoke(pair.session, reason="user", note="second") == 0
     assert sessions.revoke(uuid.uuid4()) == 0
     assert sessions.revoke_all(pair.session.user) == 0
     assert row(pair.session) == before
@@ -74,14 +74,47 @@ def test_revoke_all_ends_the_sessions_of_that_user_only(user):
 
 
 @pytest.mark.django_db
-def test_a_reason_has_a_length(pair):
-    for reason in ("r" * 256, "ü" * 256):
-        with pytest.raises(ValueError, match="255"):
-            sessions.revoke(pair.session, reason=reason)
-        with pytest.raises(ValueError, match="255"):
-            sessions.blacklist(pair.access, reason=reason)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"note": "r" * 256}, "at most 255 characters"),
+        ({"note": "ü" * 256}, "at most 255 characters"),
+        ({"reason": "stolen"}, "'stolen' is not one of logout, .*Words for people go into the note"),
+        ({"reason": ""}, "'' is not one of"),
+        ({"reason": "Reused"}, "'Reused' is not one of"),
+    ],
+    ids=["long", "long-not-ascii", "prose", "empty", "upper-case"],
+)
+def test_a_reason_is_one_of_the_choices_and_a_note_has_a_length(user, pair, words, message):
+    calls = [
+        lambda: sessions.revoke(pair.session, **words),
+        lambda: sessions.revoke(RefreshToken.objects.all(), **words),
+        lambda: sessions.revoke_all(user, **words),
+        lambda: sessions.revoke_everyone(**words),
+        lambda: sessions.blacklist(pair.access, **words),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()
     assert row(pair.session)["revoked_at"] is None
-    assert sessions.revoke(pair.session, reason="ü" * 255) == 1
+    assert not BlacklistedToken.objects.exists()
+    assert not NotBefore.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_note_may_be_as_long_as_its_column(pair):
+    assert sessions.revoke(pair.session, note="ü" * 255) == 1
+    assert row(pair.session)["revoked_note"] == "ü" * 255
+
+
+@pytest.mark.django_db
+def test_revoke_all_takes_several_users(user):
+    users = [user, *(get_user_model().objects.create_user(name) for name in ("bob", "eve"))]
+    pairs = [sessions.start(one) for one in users]
+    assert sessions.revoke_all([]) == 0
+    assert sessions.revoke_all(users[:2], note="breach") == 2
+    assert sessions.revoke_all(get_user_model().objects.exclude(pk=users[2].pk)) == 0  # they have ended
+    assert [row(pair.session)["revoked_note"] for pair in pairs] == ["breach", "breach", ""]
 
 
 @pytest.mark.django_db
@@ -185,7 +218,7 @@ def test_nobody_keeps_a_session_of_someone_else(user, pair):
 def test_a_blacklisted_token_is_refused_and_its_session_goes_on(pair, client):
     spared = sessions.refresh(pair.refresh)
     for _ in range(2):
-        sessions.blacklist(pair.access, reason="lost")
+        sessions.blacklist(pair.access, note="lost")
     for path in ("/whoami/", "/stateless/"):
         assert client.get(path, **bearer(pair.access)).json()["reason"] == "revoked"
         assert client.get(path, **bearer(spared.access)).status_code == 200

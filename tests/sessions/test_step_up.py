@@ -328,7 +328,7 @@ def test_who_acts_as_the_user_has_not_authenticated_the_user(user, django_user_m
 )
 def test_what_no_token_may_carry_is_refused(old, arguments):
     before = stored(old)
-    with pytest.raises(ValueError, match="amr"):
+    with pytest.raises(ValueError, match=r"amr must be a list|acr has at most 255"):
         sessions.step_up(old.session, **arguments)
     assert stored(old) == before
 
@@ -352,4 +352,4 @@ def test_a_step_up_costs_three_statements(old, django_assert_num_queries):
 def test_a_step_up_is_logged(old, caplog):
     caplog.set_level(logging.INFO, "django_jwtauth.security")
     sessions.step_up(old.session, amr=["otp"])
-    assert caplog.messages == [f"Session {old.session.pk}: authenticated once more."]
+    assert caplog.messages == [f"Session {old.session.pk}: authenticated again."]

@@ -22,3 +22,16 @@ class failing_reads:  # noqa: N801
 
     def __exit__(self, *error):
         self._wrapper.__exit__(*error)
+
+
+class WriterOnly:
+    """A router with a replica that no test may read: there is none, so that whoever tries gets an error."""
+
+    def db_for_read(self, model, **hints):
+        return "replica"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+    def allow_relation(self, one, other, **hints):
+        return True

@@ -1,8 +1,8 @@
-/** Small things for pages made by hand. */
+/** Small helpers for building the page. */
 
 export const byId = (id) => document.getElementById(id);
 
-/** Make an element: `properties` are set as they are, but `aria` and `data` as attributes of that family. */
+/** Create an element. `properties` are set directly, `aria` and `data` as aria-* and data-* attributes. */
 export function element(tag, { aria = {}, data = {}, ...properties } = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   for (const [name, value] of Object.entries(aria)) made.setAttribute(`aria-${name}`, value);
@@ -11,7 +11,7 @@ export function element(tag, { aria = {}, data = {}, ...properties } = {}, ...ch
   return made;
 }
 
-/** 272 seconds as "4:32". */
+/** Format seconds: 272 becomes "4:32". */
 export function minutes(seconds) {
   const whole = Math.ceil(seconds);
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
@@ -19,7 +19,7 @@ export function minutes(seconds) {
 
 const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
-/** A time of the server's, in the zone of this browser. */
+/** Show a time from the server in the time zone of this browser. */
 export function time(date) {
   return element("time", { dateTime: date }, DATE.format(new Date(date)));
 }

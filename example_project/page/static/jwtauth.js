@@ -1,54 +1,56 @@
 /*!
- * A browser client for django-jwtauth: one ES module, no build step, no dependency.
+ * A browser client for django-jwtauth: a single ES module without a build step or dependencies.
  *
  * SPDX-License-Identifier: MIT
- * Copyright (c) 2026 The django-jwtauth developers. Take it home; keep these lines.
+ * Copyright (c) 2026 The django-jwtauth developers. You may copy this file; keep these lines.
  *
  *   import { createClient } from "./jwtauth.js";
  *
  *   const auth = createClient({
  *     base: "https://auth.example.com/api/auth/",
- *     services: ["https://orders.example.com"], // who else gets the token; nobody who is not named ever does
+ *     services: ["https://orders.example.com"], // the only other origins that ever get the token
  *   });
  *   auth.addEventListener("signedout", (event) => showSignIn(event.detail.reason));
  *   if (!(await auth.restore())) await auth.login({ username, password });
  *   const response = await auth.fetch("https://orders.example.com/api/orders/");
  *
- * Two modes. "header": tokens live in the memory of the tabs, and nowhere else; a new tab asks the others for them, and
- * when the last one closes they are gone. "cookie": the server keeps them in HttpOnly cookies that no script can read.
+ * There are two modes. "header": the tokens are kept in the memory of the tabs and nowhere else. A new tab asks the
+ * other tabs for them, and when the last tab closes they are gone. "cookie": the server puts them into HttpOnly cookies
+ * that no script can read.
  *
- * What it takes care of:
- * - One refresh for any number of 401s, in all the tabs of an origin (Web Locks, BroadcastChannel). Without those it
- *   stays correct: within REFRESH_GRACE_PERIOD the server answers each of several refreshes with the same new token.
- * - Only a 401 for the refresh itself means signed out. Network failures, 429 and 503 keep the tokens, and are tried
- *   again; so is a refresh whose answer was lost, or whose tab was closed, soon enough for the server not to take the
- *   old token for a stolen one.
- * - Time is counted here, from `expires_in`. `exp` is never compared with the clock of this machine.
+ * What the client takes care of:
+ * - It refreshes once for any number of 401s, across all tabs of an origin (Web Locks, BroadcastChannel). Without these
+ *   it is still correct: within REFRESH_GRACE_PERIOD the server answers several refreshes with the same new token.
+ * - Only a 401 for the refresh itself means signed out. After a network failure, 429 or 503 it keeps the tokens and
+ *   tries again. It also repeats a refresh whose answer was lost or whose tab was closed, soon enough that the server
+ *   does not take the old token for a stolen one.
+ * - It counts time from `expires_in`, and never compares `exp` with the clock of this machine.
  */
 
 const TIMING = {
   timeout: 10, // seconds for one request to the auth endpoints
-  ask: 0.15, // for other tabs to answer
-  lead: 30, // a token is refreshed so long before its end, or at the last quarter of a shorter life
-  tries: 5, // of one refresh, with pauses of 0.5, 1, 2, 4 seconds
+  ask: 0.15, // seconds for other tabs to answer
+  lead: 30, // a token is refreshed this long before it expires, or in the last quarter of a shorter lifetime
+  tries: 5, // attempts at one refresh, with pauses of 0.5, 1, 2, 4 seconds
   pause: 0.5,
-  patience: 5, // a longer pause (Retry-After) is not waited for: it is an error, and the refresh comes later by itself
+  patience: 5, // a longer pause (Retry-After) is an error at once, and the refresh is tried again later
 };
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS", "TRACE"];
-// Why a service may refuse a token that was fetched a moment ago. For other reasons a next one would be no better.
+// Reasons for which a service may refuse even a new token, and about which a refresh tells more. For any other reason,
+// the next token would be no better.
 const REFRESH_TELLS = ["expired", "revoked", "reused", "session_expired", "user_inactive", "password_changed"];
-const STEP_UP = "insufficient_user_authentication"; // RFC 9470: only the user can do something about it
+const STEP_UP = "insufficient_user_authentication"; // RFC 9470: only the user can resolve this
 
-/** Make a client. The options are those of {@link Client}. */
+/** Create a client. The options are those of {@link Client}. */
 export function createClient(options) {
   return new Client(options);
 }
 
-/** What an endpoint refused, or that it could not be reached. */
+/** An endpoint refused a request, or could not be reached. */
 export class AuthError extends Error {
   /** The HTTP status; 0 if there was no answer. */
   status = 0;
-  /** The members `code` and `reason` of the answer, as in the server's documentation. */
+  /** The members `code` and `reason` of the answer; the server's documentation lists them. */
   code = "";
   reason = "";
   /** The seconds of Retry-After, or null. */
@@ -56,7 +58,7 @@ export class AuthError extends Error {
   /** The whole answer: for a 400 the errors of each field. */
   body = null;
 
-  /** Read the error that an answer tells of. */
+  /** Create the error that an answer describes. */
   static async from(response) {
     const body = await readJson(response);
     const error = new AuthError(body?.detail ?? `The server answered ${response.status}.`);
@@ -66,7 +68,7 @@ export class AuthError extends Error {
     return Object.assign(error, { status: response.status, code, reason, retryAfter, body });
   }
 
-  /** Whether the same may work a little later. */
+  /** Whether the same request may succeed a little later. */
   get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
@@ -76,13 +78,13 @@ export class AuthError extends Error {
  * The sign-in of this browser.
  *
  * Events, each with a `detail`:
- * - `signedin` `{how}`: "login", "restored" or "tab" (another tab signed in, maybe as somebody else).
+ * - `signedin` `{how}`: "login", "restored" or "tab" (another tab signed in, maybe as another user).
  * - `signedout` `{reason, here}`: "logout", "logout_all", "session_ended", or why the server refused the refresh:
- *   "revoked", "expired", "reused", "session_expired", "password_changed", "user_inactive", …; `here` is whether this
- *   tab did it or noticed it, and not another one.
+ *   "revoked", "expired", "reused", "session_expired", "password_changed", "user_inactive", …; `here` tells whether it
+ *   happened or was noticed in this tab and not in another one.
  * - `refreshed` `{how}`: "here" or "tab".
- * - `change`: after each of them.
- * - `refreshfailed` `{error}`: a refresh that nobody waited for was not possible; it is tried again later.
+ * - `change`: after each of these.
+ * - `refreshfailed` `{error}`: a refresh that no request was waiting for failed; it is tried again later.
  */
 export class Client extends EventTarget {
   #mode;
@@ -95,7 +97,7 @@ export class Client extends EventTarget {
   #channel = null;
   #closing = new AbortController();
   #proactive;
-  #state = { version: 0, session: null }; // the version only grows, so tabs can tell who knows the latest
+  #state = { version: 0, session: null }; // the version only grows, so tabs can tell which state is the latest
   #reason = "";
   #csrf = "";
   #currentId = "";
@@ -108,14 +110,14 @@ export class Client extends EventTarget {
 
   /**
    * @param {object} options
-   * @param {string} options.base The address that django_jwtauth.urls is included at.
+   * @param {string} options.base The address at which django_jwtauth.urls is included.
    * @param {"header"|"cookie"} [options.mode]
-   * @param {string[]} [options.services] Further origins whose APIs `fetch` signs requests for.
-   * @param {boolean} [options.locks] Use the Web Locks API where there is one.
+   * @param {string[]} [options.services] Further origins for which `fetch` signs requests.
+   * @param {boolean} [options.locks] Use the Web Locks API if the browser has it.
    * @param {boolean} [options.share] Share the sign-in with the other tabs of this origin.
-   * @param {boolean} [options.proactive] Refresh before a token ends, while the tab is visible.
-   * @param {typeof fetch} [options.fetch] What sends all requests.
-   * @param {object} [options.timing] Other values, in seconds, than those of `TIMING` above.
+   * @param {boolean} [options.proactive] Refresh before a token expires, while the tab is visible.
+   * @param {typeof fetch} [options.fetch] The function that sends all requests.
+   * @param {object} [options.timing] Overrides for the values of `TIMING` above.
    */
   constructor({ base, mode = "header", services = [], locks = true, share = true, proactive = true, ...rest }) {
     super();
@@ -130,7 +132,7 @@ export class Client extends EventTarget {
     if (locks) this.#locks = globalThis.navigator?.locks ?? null;
     if (share && "BroadcastChannel" in globalThis) {
       this.#channel = new BroadcastChannel(this.#name);
-      this.#channel.unref?.(); // only Node has it, and would wait
+      this.#channel.unref?.(); // exists only in Node, which would otherwise wait
       this.#channel.onmessage = (event) => this.#hear(event.data);
     }
     const { signal } = this.#closing;
@@ -140,7 +142,7 @@ export class Client extends EventTarget {
     this.addEventListener("online", () => this.#wake(), { signal });
   }
 
-  /** Let go of everything: timers, listeners, and in this tab the tokens. The session goes on. */
+  /** Release everything in this tab: timers, listeners and tokens. The session goes on. */
   close() {
     this.#closing.abort();
     this.#channel?.close();
@@ -158,28 +160,28 @@ export class Client extends EventTarget {
     return this.#state.session !== null;
   }
 
-  /** Why there is no sign-in any more; empty if there was none. */
+  /** Why the sign-in ended; empty if nobody was signed in. */
   get reason() {
     return this.#reason;
   }
 
-  /** What the access token says, to be shown: services decide by themselves. Null in cookie mode. */
+  /** The claims of the access token, for display only: services verify the token themselves. Null in cookie mode. */
   get claims() {
     return this.#state.session?.claims ?? null;
   }
 
-  /** For how many seconds an access token is good when it is new. */
+  /** The lifetime of a new access token, in seconds. */
   get lifetime() {
     return this.#state.session?.lifetime ?? 0;
   }
 
-  /** For how many seconds this one still is. */
+  /** The remaining lifetime of this access token, in seconds. */
   get expiresIn() {
     const { session } = this.#state;
     return session ? Math.max(session.lifetime - elapsed(session.since), 0) : 0;
   }
 
-  /** Whether a token is refreshed before it ends; it always is when a request needs it. */
+  /** Whether tokens are refreshed before they expire. When a request needs it, they always are. */
   get proactive() {
     return this.#proactive;
   }
@@ -189,7 +191,7 @@ export class Client extends EventTarget {
     this.#schedule();
   }
 
-  /** Take up a sign-in that is there already: in another tab, or in the cookies. Resolves to `signedIn`. */
+  /** Resume an existing sign-in, from another tab or from the cookies. Resolves to `signedIn`. */
   async restore() {
     if (this.signedIn) return true;
     await this.#askOthers(this.#state.version);
@@ -204,7 +206,7 @@ export class Client extends EventTarget {
    */
   async login(credentials) {
     await this.#exclusively(async () => {
-      await this.#askOthers(this.#state.version); // so that they take ours for the latest
+      await this.#askOthers(this.#state.version); // so that our version is the latest for them too
       const path = this.#mode === "header" ? "token/" : "browser/login/";
       this.#change(this.#sessionFrom(await this.#post(path, credentials)), "signedin", { how: "login" });
     });
@@ -212,22 +214,22 @@ export class Client extends EventTarget {
   }
 
   /**
-   * Sign out here. In header mode the tokens are gone in any case; in cookie mode only the server can remove them.
-   * @throws {AuthError} if the server could not be told: the session there goes on until it ends by itself.
+   * Sign out here. In header mode the tokens are forgotten in any case; in cookie mode only the server can remove them.
+   * @throws {AuthError} if the server could not be reached: its session then goes on until it ends by itself.
    */
   async logout() {
     const { session } = this.#state;
     if (this.#mode === "header") {
       this.#signedOut("logout");
       const end = () => this.#post("token/blacklist/", { refresh: session.refresh });
-      if (session) await this.#persist(end).catch(unlessStatus(401)); // then it has ended already
+      if (session) await this.#persist(end).catch(unlessStatus(401)); // a 401 means that the session has already ended
     } else {
       await this.#clearCookies();
       this.#signedOut("logout");
     }
   }
 
-  /** Sign out on all devices. Resolves to the number of sessions that this has ended. */
+  /** Sign out on all devices. Resolves to the number of sessions that were ended. */
   async logoutEverywhere() {
     const { revoked } = await this.#call("POST", "logout/all/");
     await this.#clearCookies();
@@ -247,7 +249,7 @@ export class Client extends EventTarget {
     return found.sort((one, other) => other.current - one.current);
   }
 
-  /** End one session of the user; their own one is a sign-out. */
+  /** End one session of the user. Ending the current one is a sign-out. */
   async endSession(id) {
     await this.#call("DELETE", `sessions/${encodeURIComponent(id)}/`);
     if (id !== (this.claims?.sid ?? this.#currentId)) return;
@@ -255,19 +257,19 @@ export class Client extends EventTarget {
     this.#signedOut("session_ended");
   }
 
-  /** End all sessions of the user but this one. Resolves to their number. */
+  /** End all sessions of the user except this one. Resolves to their number. */
   async endOthers() {
     return (await this.#call("DELETE", "sessions/")).revoked;
   }
 
   /**
    * Fetch, as `window.fetch` does. Requests to the origins of `base` and `services` are signed (header mode:
-   * Authorization; cookie mode: credentials, and X-CSRFToken where it is needed) and sent again once after a refresh if
-   * they are answered by 401. All other requests pass as they are, and so do those with an Authorization of their own.
+   * Authorization; cookie mode: credentials, and X-CSRFToken where needed). If the answer is a 401, they are sent once
+   * more after a refresh. All other requests pass unchanged, and so do requests with an Authorization of their own.
    *
-   * A signed request does not follow redirects, for they may lead elsewhere, unless `init.redirect` says so.
+   * A signed request does not follow redirects, because they may lead elsewhere, unless `init.redirect` says so.
    *
-   * @throws {AuthError} if a refresh was needed and is not possible at the moment; this does not mean signed out.
+   * @throws {AuthError} if a refresh was needed but is not possible at the moment; this does not mean signed out.
    */
   async fetch(input, init = {}) {
     const original = new Request(input instanceof Request ? input.clone() : input, { redirect: "error", ...init });
@@ -290,8 +292,8 @@ export class Client extends EventTarget {
   }
 
   /**
-   * Refresh now, unless it is under way. Resolves to `signedIn`: false if the server says that it is over.
-   * @throws {AuthError} if that cannot be found out at the moment. Nothing is lost then.
+   * Refresh now, or join a refresh in progress. Resolves to `signedIn`: false if the server says the session is over.
+   * @throws {AuthError} if the server cannot tell at the moment. Nothing is lost then.
    */
   refresh() {
     this.#refreshing ??= this.#persistentRefresh().finally(() => (this.#refreshing = null));
@@ -299,14 +301,14 @@ export class Client extends EventTarget {
   }
 
   async #clearCookies() {
-    if (this.#mode !== "cookie") return; // no refresh may be under way: its answer would set them again
+    if (this.#mode !== "cookie") return; // under the lock, because the answer to a refresh would set them again
     await this.#exclusively(() => this.#persist(() => this.#post("browser/logout/", {})));
   }
 
   async #persistentRefresh() {
     const { version } = this.#state;
     const pause = (this.#notBefore - performance.now()) / 1000;
-    if (pause > this.#timing.patience) throw this.#refusal; // the server has asked for it
+    if (pause > this.#timing.patience) throw this.#refusal; // the server has asked for this pause
     try {
       await this.#persist(() => this.#exclusively(() => this.#refreshOnce(version)), pause);
       this.#failures = 0;
@@ -321,7 +323,7 @@ export class Client extends EventTarget {
     return this.signedIn;
   }
 
-  /** Refresh by one request, if nobody has done it since this version of the state. */
+  /** Send one refresh request, unless the state has changed since this version. */
   async #refreshOnce(version) {
     const header = this.#mode === "header";
     if (header && !this.signedIn) return;
@@ -332,19 +334,19 @@ export class Client extends EventTarget {
     try {
       answer = await (header
         ? this.#post("token/refresh/", { refresh: used.session.refresh })
-        : this.#post("browser/refresh/", {}, { keepalive: true })); // the new cookies come even if the tab is closed
+        : this.#post("browser/refresh/", {}, { keepalive: true })); // the new cookies arrive even if the tab is closed
     } catch (error) {
       if (error.status !== 401) throw error;
-      // The token of another tab may be good where ours, which is older, was not.
+      // Another tab may have got a newer, valid token in the meantime.
       if (this.#state === used) this.#signedOut(error.reason || "expired");
       return;
     }
-    if (this.#state !== used) return; // signed out meanwhile, or by somebody else; or another tab was faster
+    if (this.#state !== used) return; // signed out meanwhile, in this tab or another; or another tab was faster
     const [type, how] = used.session ? ["refreshed", "here"] : ["signedin", "restored"];
     this.#change(this.#sessionFrom(answer, used.session), type, { how });
   }
 
-  /** Try again what fails for the moment. */
+  /** Run an action, and repeat it while its errors are temporary. */
   async #persist(action, pause = 0) {
     for (let number = 1, cut = ["change"]; ; number++) {
       if (pause > 0) await this.#until(pause, cut);
@@ -358,7 +360,7 @@ export class Client extends EventTarget {
     }
   }
 
-  /** Run an action that no other tab runs at the same time. A lock that does not come is not waited for too long. */
+  /** Run an action while no other tab runs one. If the lock is not granted in time, run the action without it. */
   async #exclusively(action) {
     if (!this.#locks) return action();
     let granted = false;
@@ -371,7 +373,7 @@ export class Client extends EventTarget {
     }
   }
 
-  /** Ask the other tabs whether they know more than this version. Resolves to whether it is known here now. */
+  /** Ask the other tabs for a state newer than this version. Resolves to whether this tab has one now. */
   async #askOthers(version) {
     if (this.#channel && this.#state.version === version) {
       this.#tell({ type: "ask", version });
@@ -384,14 +386,14 @@ export class Client extends EventTarget {
     const mine = this.#state;
     if (message.type === "ask" && mine.version > message.version) this.#tellState("answer", {});
     if (message.type === "refreshing") {
-      // Its tab may be closed before the answer comes: then ours is the token that the server has just replaced.
+      // That tab may be closed before the answer arrives: then the server has just replaced the token that we have.
       clearTimeout(this.#watch);
       const finish = () => this.#state === mine && this.#background(this.refresh());
       if (mine.session) this.#watch = later(finish, this.#timing.timeout * 1.2);
     }
     if (message.type !== "state" || message.version < mine.version) return;
     const { version, session, how, detail, csrf } = message;
-    // Of two at once, the sign-out counts.
+    // Of two simultaneous changes, a sign-out wins.
     if (version === mine.version && (session || !mine.session)) return;
     this.#csrf = csrf;
     this.#state = { version, session: session && { ...session, since: now(session.age) } };
@@ -440,12 +442,12 @@ export class Client extends EventTarget {
     return { ...tokens, claims: decode(tokens.access), lifetime: answer.expires_in, since: now() };
   }
 
-  /** Refresh by itself: after these seconds, or a little before the token ends. */
+  /** Schedule a refresh: after these seconds, or a little before the token expires. */
   #schedule(seconds = null) {
     clearTimeout(this.#timer);
     const { session } = this.#state;
     if (!session || !this.#proactive) return;
-    // Not in all the tabs at the same moment, so that mostly one does it for all.
+    // Not in all tabs at the same moment, so that usually one tab does it for all.
     const due = this.expiresIn - this.#lead(session) * (0.75 + Math.random() / 4);
     this.#timer = later(() => this.#wake(seconds !== null), Math.max(seconds ?? due, 0));
   }
@@ -456,17 +458,17 @@ export class Client extends EventTarget {
 
   #wake(again = false) {
     const { session } = this.#state;
-    if (!session || !this.#proactive || globalThis.document?.hidden) return; // a forgotten tab keeps no session alive
+    if (!session || !this.#proactive || globalThis.document?.hidden) return; // a hidden tab keeps no session alive
     if (again || this.expiresIn <= this.#lead(session)) this.#background(this.refresh());
     else this.#schedule();
   }
 
-  /** Nobody waits for this: what is wrong will show again, to who does. */
+  /** Run without anybody waiting: an error will recur when a request needs the result. */
   #background(promise) {
     promise.catch((error) => this.#dispatch("refreshfailed", { error }));
   }
 
-  /** Wait for some seconds, or until one of these events of ours. */
+  /** Wait for some seconds, or until one of these events of this client. */
   #until(seconds, events) {
     return new Promise((resolve) => {
       const done = new AbortController();
@@ -487,7 +489,7 @@ export class Client extends EventTarget {
     return new Request(request, { headers, credentials: "include" });
   }
 
-  /** Tell what may help against a refusal: "refresh", "csrf", or nothing. */
+  /** Return what may help against a refusal: "refresh", "csrf", or null. */
   async #remedyFor(response, session) {
     if (response.status === 401 && session) {
       const isYoung = elapsed(session.since) < Math.min(10, session.lifetime / 2);
@@ -548,7 +550,7 @@ export class Client extends EventTarget {
   }
 }
 
-/** A moment, `age` seconds ago, by both clocks: the monotonic one may stand still while the machine sleeps. */
+/** The moment `age` seconds ago, on both clocks: the monotonic clock may stop while the machine sleeps. */
 function now(age = 0) {
   return { monotonic: performance.now() - age * 1000, wall: Date.now() - age * 1000 };
 }
@@ -559,7 +561,7 @@ function elapsed(since) {
 
 function later(action, seconds) {
   const timer = setTimeout(action, Math.min(seconds * 1000, 2 ** 31 - 1));
-  timer.unref?.(); // only Node has it, and would wait
+  timer.unref?.(); // exists only in Node, which would otherwise wait
   return timer;
 }
 
@@ -574,7 +576,7 @@ function decode(token) {
     const payload = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (character) => character.charCodeAt(0))));
   } catch {
-    return null; // a token need not be one that can be read
+    return null; // the token may be one that clients cannot read
   }
 }
 
@@ -582,7 +584,7 @@ async function readJson(response) {
   try {
     return await response.clone().json();
   } catch {
-    return null; // no body, or none of ours
+    return null; // there is no body, or it is not JSON
   }
 }
 

@@ -1,4 +1,4 @@
-/** The log: what was asked and answered. It takes no headers and no bodies, so it never holds a token. */
+/** The log of requests and answers. It records no headers and no bodies, so it never contains a token. */
 
 import { byId, element } from "./dom.js";
 
@@ -12,12 +12,12 @@ function write(kind, ...parts) {
   while (list.children.length > MAX_LINES) list.lastChild.remove();
 }
 
-/** Tell of something that was no request. */
+/** Log something other than a request. */
 export function tell(text) {
   write("event", element("span", {}, text));
 }
 
-/** Return a fetch that writes down each request and its answer. */
+/** Return a `fetch` that logs each request and its answer. */
 export function logged(names) {
   return async (input, init) => {
     const address = new URL(input.url ?? input);

@@ -1,4 +1,4 @@
-/** The page: what is shown, and what its buttons do. All that is hard is in jwtauth.js. */
+/** The page: what it shows, and what its buttons do. The difficult part is in jwtauth.js. */
 
 import { byId, element, minutes, time } from "./dom.js";
 import { createClient } from "./jwtauth.js";
@@ -11,14 +11,14 @@ const WHY = {
   revoked: "This session was ended elsewhere.",
   reused: "A refresh token was used twice, so somebody may have a copy of it. The session was ended to be safe.",
   expired: "You were away for too long.",
-  session_expired: "This session has reached its longest lifetime.",
+  session_expired: "This session has reached its maximum lifetime.",
   password_changed: "The password was changed.",
-  user_inactive: "This account is not active any more.",
+  user_inactive: "This account is no longer active.",
 };
 const HOW = {
   login: "Signed in",
-  restored: "Still signed in, by the cookies",
-  tab: "Signed in by another tab",
+  restored: "Still signed in through the cookies",
+  tab: "Signed in through another tab",
 };
 const MODES = { header: "Header mode", cookie: "Cookie mode" };
 const TIMES = ["exp", "iat", "auth_time"];
@@ -34,14 +34,14 @@ function notify(text, kind = "") {
   byId("notice").textContent = text;
 }
 
-/** Let a button do something: not twice at the same time, and what goes wrong is shown. */
+/** Make a button run an action, one at a time, and show its errors. */
 function onPress(button, action) {
   byId(button)?.addEventListener("click", (event) => run(event.currentTarget, action));
 }
 
 async function run(button, action) {
   if (button.getAttribute("aria-disabled") === "true") return;
-  button.setAttribute("aria-disabled", "true"); // it keeps the focus, which a disabled one loses
+  button.setAttribute("aria-disabled", "true"); // a disabled button would lose the focus
   try {
     await action(button);
   } catch (error) {
@@ -52,7 +52,7 @@ async function run(button, action) {
 }
 
 function complain(error) {
-  if (client.signedIn) notify(explain(error), "bad"); // otherwise it is said why not
+  if (client.signedIn) notify(explain(error), "bad"); // otherwise the reason is shown already
 }
 
 function explain(error) {
@@ -60,7 +60,7 @@ function explain(error) {
   return error.message || "Something went wrong.";
 }
 
-/** The JSON of an answer of one of the services. */
+/** Call one of the services, and return the JSON of its answer. */
 async function call(url, init) {
   const response = await client.fetch(url, init);
   if (response.ok) return response.status === 204 ? null : response.json();
@@ -96,7 +96,7 @@ function use(mode) {
   });
   client.addEventListener("refreshfailed", ({ detail }) => tell(`No refresh for now: ${detail.error.message}`));
   client.proactive = byId("automatic").checked;
-  history.replaceState(null, "", `#${mode}`); // so that a page that is loaded again knows; it stores nothing
+  history.replaceState(null, "", `#${mode}`); // so that the mode survives a reload without being stored
   document.querySelector(`input[name=mode][value=${mode}]`).checked = true;
 }
 
@@ -109,12 +109,12 @@ async function restore() {
     if (await client.restore()) return;
     if (client.reason in WHY && !isWanted(client.reason)) notify(WHY[client.reason], "bad");
   } catch (error) {
-    notify(`Whether you are signed in cannot be found out: ${explain(error)}`, "bad");
+    notify(`Could not find out whether you are signed in: ${explain(error)}`, "bad");
   }
   show({ focus: false });
 }
 
-/** Show the one half of the page or the other, and put the focus where it begins. */
+/** Show the sign-in or the account, and move the focus to its beginning. */
 function show({ focus = true } = {}) {
   const { signedIn } = client;
   byId("signin").hidden = signedIn;
@@ -137,8 +137,8 @@ function show({ focus = true } = {}) {
 async function showToken() {
   claims = client.claims;
   byId("claims-source").textContent = claims
-    ? "Decoded here, to be shown. The services verify it by themselves."
-    : "No script can read the cookie; this is what /api/whoami/ makes of it.";
+    ? "Decoded here for display only. The services verify the token themselves."
+    : "No script can read the cookie, so these claims come from /api/whoami/.";
   if (!claims) {
     try {
       claims = (await call(`${config.issuer}/api/whoami/`)).claims;
@@ -172,7 +172,7 @@ function showTime() {
 async function loadOrders() {
   const { results } = await call(`${config.issuer}/api/orders/`);
   const lines = results.slice(0, 6).map(orderLine);
-  byId("orders").replaceChildren(...(lines.length ? lines : [element("li", { className: "hint" }, "None yet.")]));
+  byId("orders").replaceChildren(...(lines.length ? lines : [element("li", { className: "hint" }, "No orders yet.")]));
 }
 
 function orderLine(order) {
@@ -188,7 +188,7 @@ function orderLine(order) {
   return element("li", {}, element("span", {}, name), side);
 }
 
-/** Cancel an order: the service wants a recent sign-in for that, and says so (RFC 9470). */
+/** Cancel an order. The service requires a recent sign-in for this, and says so (RFC 9470). */
 async function cancel(order, name) {
   for (let done = false; !done; ) {
     try {
@@ -201,16 +201,16 @@ async function cancel(order, name) {
   }
   notify(`Cancelled: ${name}.`, "good");
   await loadOrders();
-  byId("orders-title").focus(); // the button that had it is gone
+  byId("orders-title").focus(); // the button that had the focus is gone
 }
 
-/** Ask for the password. Resolves to whether the token says now that it was entered. */
+/** Ask for the password. Resolves to whether it was entered, and the token refreshed since. */
 function confirmPassword() {
   const dialog = byId("confirm");
   byId("confirm-form").reset();
   byId("confirm-error").textContent = "";
   dialog.returnValue = "";
-  dialog.showModal(); // it takes the focus, keeps it, and gives it back
+  dialog.showModal(); // it takes the focus and gives it back when it closes
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "confirmed"), { once: true });
   });
@@ -224,7 +224,7 @@ async function confirm(form) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ password: password.value }),
     });
-    await client.refresh(); // only a new token knows of it
+    await client.refresh(); // only a new token shows that the password was entered
     byId("confirm").close("confirmed");
   } catch (error) {
     byId("confirm-error").textContent = error.fields?.password?.join(" ") ?? explain(error);
@@ -284,7 +284,7 @@ async function end(session, name) {
   if (!client.signedIn) return;
   notify(`The session of ${name} has ended.`, "good");
   await loadDevices();
-  byId("devices-title").focus(); // the button that had it is gone
+  byId("devices-title").focus(); // the button that had the focus is gone
 }
 
 async function endOthers() {
@@ -294,7 +294,7 @@ async function endOthers() {
   byId("devices-title").focus();
 }
 
-// What people do
+// User input
 
 byId("signin-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -347,7 +347,7 @@ onPress("end-others", endOthers);
 onPress("many", () => Promise.all(Array.from({ length: 8 }, () => call(`${config.issuer}/api/whoami/`))));
 setInterval(showTime, 250);
 
-// The start
+// Start
 
 config = await (await fetch("config.json")).json();
 byId("orders-home").href = `${config.issuer}/`;

@@ -1,4 +1,4 @@
-"""``manage.py demo``: serve the example, or prove that it works."""
+"""``manage.py demo``: serve the example, or check that it works."""
 
 import errno
 import logging
@@ -25,33 +25,33 @@ GUIDE = """
 
   Users       {users}
 
-To paste into a shell; sign in:
+The following lines can be pasted into a shell. Sign in:
 
   TOKENS=$(curl -s {base}{token} -d username={ada.username} -d password={ada.password})
   part() {{ echo "$TOKENS" | sed "s/.*\\"$1\\":\\"\\([^\\"]*\\)\\".*/\\1/"; }}
   ACCESS=$(part access); REFRESH=$(part refresh); echo "$TOKENS"
 
-Call the API, the second time without any query for the user:
+Call the API; the second call needs no query for the user:
 
   curl -H "Authorization: Bearer $ACCESS" {base}{orders} -d item=Tea -d quantity=2
   curl -H "Authorization: Bearer $ACCESS" {base}{whoami}
 
-The same token in the stock service, which has no database; it refuses {ada.username} to change a quantity, who is not
-in the group warehouse, and lets {mary.username}:
+Use the same token in the stock service, which has no database. Only {mary.username}, who is in the group warehouse, may
+change a quantity; {ada.username} is refused:
 
   curl -H "Authorization: Bearer $ACCESS" {stock}/api/stock/
   curl -H "Authorization: Bearer $ACCESS" -X PATCH {stock}/api/stock/tea/ -d quantity=99
   TOKENS=$(curl -s {base}{token} -d username={mary.username} -d password={mary.password})
   curl -H "Authorization: Bearer $(part access)" -X PATCH {stock}/api/stock/tea/ -d quantity=99
 
-What it knows of this service: where everything is, the public keys, and what was revoked.
+The stock service reads this from the orders service: where everything is, the public keys, and what was revoked.
 
   curl {base}{metadata}
   curl {base}{jwks}
   curl {base}{revocations}
 
-Refresh. Within REFRESH_GRACE_PERIOD ({grace:g} seconds) of the sign-in or of the last new refresh token, the same
-refresh token comes back, with a new access token; only after that time there is a new one.
+Refresh. Within REFRESH_GRACE_PERIOD ({grace:g} seconds) of the sign-in or of the last rotation, you get the same
+refresh token back, with a new access token. After that time, you get a new refresh token too.
 
   TOKENS=$(curl -s {base}{refresh} -d refresh=$REFRESH)
   ACCESS=$(part access); REFRESH=$(part refresh); echo "$TOKENS"
@@ -62,11 +62,11 @@ Verify, list the sessions, sign out everywhere:
   curl -H "Authorization: Bearer $ACCESS" {base}{sessions}
   curl -H "Authorization: Bearer $ACCESS" -X POST {base}{logout_all}
 
-From then on both services refuse it, the stock service at the latest after {bound:g} seconds:
+From then on both services refuse the token, the stock service after at most {bound:g} seconds:
 
   curl -H "Authorization: Bearer $ACCESS" {stock}/api/stock/
 
-Ctrl-C ends the demo, all of it. It is kept in {database}.
+Ctrl-C stops all servers. The data stays in {database}.
 """
 DEFAULT_PORTS = Ports()
 ADDRESSES = {
@@ -87,16 +87,15 @@ ADDRESSES = {
 
 
 class Command(BaseCommand):
-    """Serve the example on this machine, or with ``--check`` run its story against servers of its own."""
+    """Serve the example on this machine, or with ``--check`` run its story against separate servers."""
 
     help = (
-        "Sets up the example with three users, and serves its two services and the page that calls them; with --check "
-        "proves step by step that they work."
+        "Sets up the example with three users, and serves its two services and the page that calls them. With --check, "
+        "verifies step by step that they work."
     )
-    requires_system_checks = ()  # runserver makes them; and they would open the database, which --check leaves alone
+    requires_system_checks = ()  # runserver runs them; and they would open the database, which --check does not touch
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments."""
         for option, service, port in (
             ("--port", "the orders service, which issues the tokens,", DEFAULT_PORTS.orders),
             ("--stock-port", "the stock service", DEFAULT_PORTS.stock),
@@ -108,12 +107,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="serve on free ports with an empty database of its own, go through the whole story over HTTP, and "
-            "exit with 1 if a step is wrong; nothing is left behind",
+            help="serve on free ports with a separate, empty database, run the whole story over HTTP, and exit with 1 "
+            "if a step fails; nothing is left behind",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do the one or the other."""
         if not settings.DEBUG:
             raise CommandError("The demo has users with well-known passwords, so it runs only with DEBUG = True.")
         if options["check"]:
@@ -125,17 +123,17 @@ class Command(BaseCommand):
             self.stdout.write("\nThe demo has ended.")
 
     def serve(self, ports: Ports) -> None:
-        """Set everything up, say how to use it, and serve until Ctrl-C."""
+        """Set everything up, print the guide, and serve until Ctrl-C."""
         if len({ports.orders, ports.stock, ports.page}) < 3:
             raise CommandError(
-                "They need three ports: manage.py demo --port NUMBER --stock-port NUMBER --page-port NUMBER"
+                "The servers need three ports: manage.py demo --port NUMBER --stock-port NUMBER --page-port NUMBER"
             )
         _refuse_unusable(ports.orders, "--port")
         _refuse_unusable(ports.stock, "--stock-port")
         _refuse_unusable(ports.page, "--page-port")
         issuer, page = services.base(ports.orders), services.base(ports.page)
         own = override_settings(
-            # Tokens must name the address that is served here, for others look for the keys there.
+            # Tokens must name the address that is served here, because other services look for the keys there.
             JWTAUTH={**settings.JWTAUTH, "ISSUER": issuer},
             ISSUER=issuer,
             STOCK_URL=services.base(ports.stock),
@@ -160,21 +158,21 @@ class Command(BaseCommand):
 
 
 def _refuse_unusable(port: int, option: str) -> None:
-    """Say now, and clearly, that it is impossible to serve here, before anything has been done."""
+    """Refuse an unusable port with a clear message, before anything has been done."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
             if not port:
-                raise OverflowError("it means any")
+                raise OverflowError("it means any port")
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             taken = getattr(error, "errno", None) == errno.EADDRINUSE
-            why = "is taken by another program" if taken else f"cannot be used ({error})"
-            raise CommandError(f"Port {port} {why}. Choose another one: manage.py demo {option} NUMBER") from None
+            why = "is in use by another program" if taken else f"cannot be used ({error})"
+            raise CommandError(f"Port {port} {why}. Choose another: manage.py demo {option} NUMBER") from None
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Leave out that the stock service asks for the revocation list, again and again, and gets it."""
+    """Leave out the stock service's regular, successful requests for the revocation list."""
     return record.levelno > logging.INFO or "GET /.well-known/jwt-revocations " not in record.getMessage()
 
 
