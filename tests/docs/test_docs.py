@@ -23,7 +23,7 @@ from django_jwtauth import (
     well_known,
 )
 from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
-from django_jwtauth._core.revocation_list import Document, RevocationList
+from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.admin import actions, filters, forms, pages, site, users
 from django_jwtauth.keys import Key, KeySet
 from tests.interop import table
@@ -217,7 +217,7 @@ def test_the_services_page_gives_the_true_times_and_sizes():
 
 def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
     key = Key.generate("ES256")
-    document = Document(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
+    document = SignedList(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
     signed = jws.verify_signature(
         document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
     )
