@@ -11,7 +11,6 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
@@ -109,7 +108,7 @@ class BearerAuthentication(BaseAuthentication):
 
     www_authenticate_realm = "api"
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by its header.
 
@@ -163,7 +162,7 @@ class JWTAuthentication(BearerAuthentication):
     Whatever ends the session, deactivates the user or changes the password acts at the next request.
     """
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables()
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token and its session. A bad signature costs no query."""
         return self.authenticate_session(conf.get_config().verifier.verify(raw))
@@ -179,8 +178,8 @@ class JWTAuthentication(BearerAuthentication):
         """
         sessions = apps.get_model("django_jwtauth", "RefreshToken")
         blacklist = apps.get_model("django_jwtauth", "BlacklistedToken").objects.filter(jti=token.jti)
-        rows = sessions.objects.using(sessions.write_alias()).with_sid(token.sid).with_clock()
-        session: Any = rows.select_related("user").annotate(is_blacklisted=Exists(blacklist)).first()
+        rows = sessions.objects.with_sid(token.sid).with_clock().select_related("user")
+        session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
         if session is None:
             raise InvalidTokenError("invalid")
         if session.is_blacklisted:
@@ -198,7 +197,7 @@ class CookieMixin(BearerAuthentication):
     A header wins: it is never sent by itself, so it needs no such check.
     """
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate by the header, else by the cookie.
 
@@ -213,7 +212,7 @@ class CookieMixin(BearerAuthentication):
             enforce_csrf(request._request)
         return result
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def get_raw_token(self, request: Request) -> bytes | str | None:
         """Return the token in the header, else that in the cookie."""
         if _header_parts(request) is not None:
@@ -229,7 +228,7 @@ class StatelessJWTAuthentication(BearerAuthentication):
     of other issuers two seconds later.
     """
 
-    @method_decorator(sensitive_variables("raw"))
+    @sensitive_variables()
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, and that it is not on the revocation list."""
         config = conf.get_config()

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.middleware.csrf import get_token, rotate_token
-from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.request import Request
@@ -35,7 +34,7 @@ class BrowserView(JWTAuthView):
         enforce_csrf(request._request)
         super().initial(request, *args, **kwargs)
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def refresh_cookie(self, request: Request) -> str | None:
         """Return the refresh token that the browser has sent, if any.
 
@@ -44,7 +43,7 @@ class BrowserView(JWTAuthView):
         """
         return read_cookie(request._request, conf.get_config().cookies.refresh_name)
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def held_sessions(self, request: Request) -> list[RefreshToken]:
         """Return the session of the refresh cookie and, if that is another, the one of the access cookie."""
         held: list[RefreshToken] = []
@@ -55,19 +54,20 @@ class BrowserView(JWTAuthView):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid
                 if sid not in [str(session.pk) for session in held]:
-                    rows = RefreshToken.objects.using(RefreshToken.write_alias()).select_related("user")
-                    held += rows.with_sid(sid)
+                    held += RefreshToken.objects.select_related("user").with_sid(sid)
         return held
 
 
 class CookiePairView(BrowserView):
     """What sign-in and refresh share: the answer."""
 
+    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the answer. It holds no token."""
         data: dict[str, Any] = super().get_success_data(pair)  # type: ignore[misc]
         return {name: value for name, value in data.items() if name not in ("access", "refresh", "token_type")}
 
+    @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Answer, with the tokens in cookies that live as long as they."""
         response: Response = super().respond(request, pair)  # type: ignore[misc]
@@ -77,7 +77,7 @@ class CookiePairView(BrowserView):
             cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
         return response
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def is_held(self, request: Request, refresh: str) -> bool:
         """Tell whether the browser has this refresh token: to set it again could only replace a later one."""
         with contextlib.suppress(InvalidTokenError):
@@ -118,6 +118,7 @@ class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
             sessions.revoke(former.pk, reason=RevokedReason.LOGOUT)
         return pair
 
+    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Add the CSRF token, which is another one after a sign-in."""
         rotate_token(self.request._request)
@@ -144,7 +145,7 @@ class BrowserRefreshView(CookiePairView, TokenRefreshView):
     serializer_class: Any = serializers.AskedSerializer
     throttle_classes = (BrowserRefreshThrottle,)
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
         """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
         raw = self.refresh_cookie(request)

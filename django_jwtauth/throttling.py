@@ -15,6 +15,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
@@ -106,8 +107,7 @@ class LoginThrottle(CountingThrottle):
             return  # no sign-in: OPTIONS, or what will be answered with 405
         num_proxies = conf.get_config().num_proxies
         address = request_info.client_address(request._request, num_proxies=num_proxies)
-        data = request.data
-        username = data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
+        username = _sent_username(request)
         # Without NUM_PROXIES, a private peer may be a proxy, and its address everybody's.
         is_known = address is not None and (num_proxies > 0 or not request_info.is_private(address))
         network = _network(address)
@@ -137,6 +137,13 @@ class RefreshThrottle(CountingThrottle):
                 yield "refresh", tokens.read_refresh(raw).sid
             except InvalidTokenError:
                 return
+
+
+@sensitive_variables()
+def _sent_username(request: Request) -> Any:
+    # A function of its own, since a generator's variables cannot be kept out of error reports: the password is in data.
+    data = request.data
+    return data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
 
 
 def _folded(username: str) -> str:

@@ -44,7 +44,8 @@ def is_override(module, parent, node):
     foreign = [base for base in cls.__mro__[1:] if base not in ours]
     if foreign == [object]:
         foreign = [ModelAdmin]  # a mixin for a project's own admin
-    return any(node.name in vars(base) for base in foreign)
+    handlers = getattr(cls, "http_method_names", ())  # of a view, whose own docstring says what it does
+    return node.name in handlers or any(node.name in vars(base) for base in foreign)
 
 
 @each_module

@@ -386,6 +386,17 @@ def test_what_has_ended_is_not_active_and_no_more_is_said(caller, pair, end, kin
     assert response["Cache-Control"] == "no-store"
 
 
+def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_not_active(caller, user):
+    staff = get_user_model().objects.create_user("bob", is_staff=True)
+    acting, own = sessions.start(user, actor=staff, refreshable=True), sessions.start(user)
+    body = {"token": acting.refresh, "token_type_hint": "refresh_token"}
+    assert caller.post(INTROSPECT, body).json()["act"] == {"sub": str(staff.pk)}
+    user.is_superuser = True
+    user.save()
+    assert caller.post(INTROSPECT, body).json() == INACTIVE
+    assert caller.post(INTROSPECT, {**body, "token": own.refresh}).json()["active"] is True
+
+
 @pytest.mark.parametrize("bad", BAD + NEED_A_QUERY, **ids)
 @pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "nonsense"])
 def test_what_is_no_good_token_is_not_active(caller, pair, bad, hint):

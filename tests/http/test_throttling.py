@@ -13,15 +13,18 @@ from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory, override_settings
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from django_jwtauth import sessions
+from django_jwtauth.errors import InvalidScopeError, InvalidTargetError, InvalidTokenError
 from django_jwtauth.serializers import TokenSerializer
 from django_jwtauth.throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from django_jwtauth.views import TokenView
 from tests.tools.clocks import stop_clock
+from tests.tools.http import RIGHT
 
 TOKEN, REFRESH = "/auth/token/", "/auth/token/refresh/"
 PUBLIC = "203.0.113.7"
@@ -426,3 +429,43 @@ def test_what_a_serializer_of_a_project_refuses_is_a_failure(user):
     with rates(login="2/min", login_username=None, login_address=None):
         assert [attempt({"username": "ada"}) for _ in range(3)] == [400, 400, 400]
         assert [attempt({"username": "ada", "password": "x"}) for _ in range(3)] == [400, 400, 429]
+
+
+class RaisingView(TokenView):
+    error = None
+
+    def authenticate_user(self, request, credentials):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_failure"),
+    [
+        (InvalidTokenError("otp"), True),
+        (AuthenticationFailed(), True),
+        (serializers.ValidationError("Wrong code."), True),
+        (serializers.ValidationError({"code": ["Wrong code."]}), True),
+        (serializers.ValidationError({"code": ["Missing."]}, code="required"), False),
+        (InvalidScopeError("No such scope."), False),
+        (InvalidTargetError("No such resource."), False),
+        (PermissionDenied(), False),
+        (ZeroDivisionError(), False),
+        (SystemExit(), False),
+    ],
+    ids=repr,
+)
+def test_which_errors_are_failed_sign_ins(user, error, is_failure):
+    view = RaisingView.as_view(error=error)
+
+    def attempt():
+        try:
+            return view(APIRequestFactory().post("/", RIGHT, REMOTE_ADDR=PUBLIC)).status_code
+        except BaseException as raised:
+            if raised is error:
+                return None
+            raise
+
+    with rates(login="1/min"):
+        first, second = attempt(), attempt()
+    assert first != 429
+    assert (second == 429) == is_failure

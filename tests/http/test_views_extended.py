@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.test import override_settings
 from django.urls import path, reverse
 from rest_framework import serializers as drf_serializers
+from rest_framework.throttling import BaseThrottle
 
 from django_jwtauth import views
 from django_jwtauth.errors import InvalidTokenError
@@ -47,7 +48,7 @@ def test_a_view_can_be_extended_by_its_serializer_and_its_answer(client, user):
     assert refused.json()["detail"] == "Wrong code"
 
 
-class OtherThrottle(views.BaseThrottle):
+class OtherThrottle(BaseThrottle):
     def allow_request(self, request, view):
         return True
 

@@ -62,6 +62,20 @@ def test_a_deactivated_users_refresh_token_is_refused(client, user, pair, url):
     assert_refused(client.post(url, body), "user_inactive", "user_inactive")
 
 
+@pytest.mark.parametrize("url", [REFRESH, VERIFY])
+def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_refused(client, user, url):
+    staff = get_user_model().objects.create_user("bob", is_staff=True)
+    acting, own = sessions.start(user, actor=staff, refreshable=True), sessions.start(user)
+    body = {"refresh": acting.refresh, "token": acting.refresh}
+    assert client.post(url, body).status_code == 200
+    user.is_superuser = True
+    user.save()
+    before = rows()
+    assert_refused(client.post(url, body), "token_not_valid", "revoked")
+    assert rows() == before
+    assert client.post(url, {"refresh": own.refresh, "token": own.refresh}).status_code == 200
+
+
 def test_an_access_token_buys_nothing(client, pair):
     assert_refused(client.post(REFRESH, {"refresh": pair.access}), "token_not_valid", "wrong_type")
 

@@ -1,0 +1,134 @@
+"""The endpoints that issue a token pair: sign-in and refresh."""
+
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in
+from django.views.decorators.debug import sensitive_variables
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from .. import grants, serializers, sessions
+from ..errors import InvalidTokenError
+from ..sessions import TokenPair
+from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from ._base import JWTAuthView
+
+
+class TokenPairView(JWTAuthView):
+    """The base of sign-in and refresh: which scope and audience the client may ask for, and the response."""
+
+    requested_scope = ""
+    """The scope that the request asks for. :meth:`read_token_request` sets it."""
+
+    @sensitive_variables()
+    def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
+        """Return the body of the response (RFC 6749 section 5.1, with the member names of Simple JWT)."""
+        data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
+        if pair.refresh:  # a subclass may start sessions without a refresh token
+            data |= {"refresh": pair.refresh, "refresh_expires_in": pair.refresh_expires_in}
+        # RFC 6749 section 5.1: a client that asked for a scope must learn what was granted, even if that is nothing.
+        if pair.session.scope or self.requested_scope:
+            data["scope"] = pair.scope
+        return data
+
+    @sensitive_variables()
+    def respond(self, request: Request, pair: TokenPair) -> Response:
+        """Return the response that hands out a token pair."""
+        return Response(self.get_success_data(pair))
+
+    @sensitive_variables("data")
+    def read_token_request(self, request: Request) -> tuple[dict[str, Any], str, str]:
+        """Return the rest of the validated body, the scope and the resource that it asks for.
+
+        Raises:
+            ValidationError: if a field is wrong.
+            InvalidScopeError: if the scope is malformed.
+        """
+        data = self.read(request)
+        scope, resource = data.pop("scope", ""), data.pop("resource", "")
+        grants.parse_scope(scope)
+        self.requested_scope = scope
+        return data, scope, resource
+
+
+class TokenView(TokenPairView):
+    """Sign in: exchange credentials for an access and a refresh token."""
+
+    serializer_class = serializers.TokenSerializer
+    throttle_classes = (LoginThrottle,)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        self._throttles = super().get_throttles()
+        return self._throttles
+
+    def post(self, request: Request) -> Response:
+        # The throttles have counted this attempt before it is made. Only failed sign-ins stay counted.
+        try:
+            response = self._sign_in(request)
+        except BaseException as error:
+            if not _is_failed_sign_in(error):
+                self._uncount_attempt()
+            raise
+        self._uncount_attempt()
+        return response
+
+    def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
+        """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
+        return sessions.start(user, request=request._request, amr=["pwd"], scope=scope, audience=audience)
+
+    @sensitive_variables()
+    def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
+        """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
+        user = authenticate(request=request._request, **credentials)
+        return user if user is not None and user.is_active else None
+
+    @sensitive_variables("credentials", "user", "pair")
+    def _sign_in(self, request: Request) -> Response:
+        credentials, scope, resource = self.read_token_request(request)
+        user = self.authenticate_user(request, credentials)
+        if user is None:
+            raise InvalidTokenError("credentials", code="no_active_account")
+        pair = self.start(request, user, **grants.for_clients(scope, resource))
+        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        return self.respond(request, pair)
+
+    def _uncount_attempt(self) -> None:
+        for throttle in self._throttles:
+            if isinstance(throttle, CountingThrottle):
+                throttle.release()
+
+
+class TokenRefreshView(TokenPairView):
+    """Exchange a refresh token for a new token pair."""
+
+    serializer_class: Any = serializers.TokenRefreshSerializer
+    throttle_classes = (RefreshThrottle,)
+
+    @sensitive_variables("data", "pair")
+    def post(self, request: Request) -> Response:
+        data, scope, resource = self.read_token_request(request)
+        return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
+
+    @sensitive_variables()
+    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
+        """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
+        return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
+
+
+def _is_failed_sign_in(error: BaseException) -> bool:
+    """Tell whether an error means that credentials were tried and refused, in any way that a subclass may choose."""
+    if isinstance(error, ValidationError):
+        return not _is_incomplete(error)
+    return isinstance(error, InvalidTokenError | AuthenticationFailed)
+
+
+def _is_incomplete(error: ValidationError) -> bool:
+    """Tell whether the only thing wrong with a body is that something is missing. Then nothing was tried."""
+    codes: Any = error.get_codes()
+    return isinstance(codes, dict) and all(
+        isinstance(names, list) and set(map(str, names)) <= {"required", "null", "blank"} for names in codes.values()
+    )
