@@ -19,6 +19,7 @@ from django.core.signals import setting_changed
 from ._core.remote import ASYMMETRIC_ALGORITHMS
 from ._core.setting_kinds import (
     BOOLEAN,
+    MAX_DURATION,
     ClaimPaths,
     ComputedTexts,
     Duration,
@@ -160,7 +161,9 @@ class Config:
     audiences: Source = setting(ComputedTexts(), default=None)
 
     revocation_poll_interval: timedelta = setting(
-        Duration(least=timedelta(milliseconds=1)), default=timedelta(seconds=2)
+        # REVOCATION_MAX_STALENESS is at least twice as long, and limited too.
+        Duration(least=timedelta(milliseconds=1), most=MAX_DURATION / 2),
+        default=timedelta(seconds=2),
     )
     revocation_max_staleness: timedelta = setting(
         Duration(least=Derived(words="twice `REVOCATION_POLL_INTERVAL`", compute=_double_poll_interval)),
@@ -203,7 +206,7 @@ class Config:
 
     @property
     def throttle_key(self) -> bytes:
-        """The HMAC key that turns user names and addresses into cache keys, so that nobody can guess them."""
+        """The HMAC key that makes cache keys of user names and addresses: nobody can guess them from the cache keys."""
         return self._issuing().throttle_key
 
     @property

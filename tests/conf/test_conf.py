@@ -69,6 +69,7 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"TOKEN_CACHE_SIZE": None}, "JWTAUTH['TOKEN_CACHE_SIZE']"),
         ({"MAX_TOKEN_LENGTH": 511}, "JWTAUTH['MAX_TOKEN_LENGTH']"),
         ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(0)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
+        ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(days=1826)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
         ({"REVOCATION_MAX_STALENESS": datetime.timedelta(seconds=3)}, "JWTAUTH['REVOCATION_MAX_STALENESS']"),
         ({"REVOCATION_FAIL_OPEN": 1}, "JWTAUTH['REVOCATION_FAIL_OPEN']"),
         ({"THROTTLE_RATES": None}, "JWTAUTH['THROTTLE_RATES']"),
