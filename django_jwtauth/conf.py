@@ -308,7 +308,7 @@ def _local_issuer(config: Config, problems: list[str]) -> LocalIssuer | None:
     return LocalIssuer(
         signing_keys=signing_keys,
         refresh_keys=_derived_keys(secrets, "refresh token signing"),
-        throttle_key=derive_secret(settings.SECRET_KEY, "throttle"),
+        throttle_key=derive_secret(secrets[0], "throttle"),
         verifier=Verifier(
             issuer=config.issuer,
             audience=config.audience,

@@ -336,8 +336,9 @@ def test_a_secret_key_that_anybody_could_derive_from_is_refused(settings, fallba
     assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]
 
 
-def test_a_secret_key_that_is_no_text_is_refused_once(settings):
-    settings.SECRET_KEY = 5
+@pytest.mark.parametrize("fallbacks", [[], ["a fallback that could be used"]])
+def test_a_secret_key_that_is_no_text_is_refused_once(settings, fallbacks):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = 5, fallbacks
     with pytest.raises(conf.InvalidSettingsError) as caught:
         conf.get_config()
     assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]
