@@ -121,10 +121,10 @@ def measure_database() -> None:
         local = LocalRevocations()
 
         def read(local: LocalRevocations = local) -> Any:
-            held = local.fresh(interval=-1, patience=60)
-            if held is None:
+            reading = local.fresh(interval=-1, patience=60)
+            if reading is None:
                 raise AssertionError("the list cannot be read")
-            return held.value
+            return reading.value
 
         def read_all(local: LocalRevocations = local, read: Callable[[], Any] = read) -> Any:
             local.reread()

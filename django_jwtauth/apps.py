@@ -1,4 +1,4 @@
-"""The app."""
+"""The Django app."""
 
 from django.apps import AppConfig, apps
 from django.core import checks as django_checks
@@ -7,15 +7,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JWTAuthConfig(AppConfig):
-    """Connects checks and receivers; importing any module of ours has no such effect."""
+    """Connects checks and receivers when the apps are loaded. Importing our modules has no such effect."""
 
     name = "django_jwtauth"
     verbose_name = _("JSON Web Tokens")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and the receivers for changed users."""
-        # These import models, so they cannot be imported before the apps are loaded.
+        # These import models, so they can be imported only after the apps are loaded.
         from django.contrib.auth import get_user_model
 
         from . import checks, receivers
@@ -26,7 +25,8 @@ class JWTAuthConfig(AppConfig):
             django_checks.register(check, django_checks.Tags.security, deploy=True)
         signals.pre_save.connect(receivers.user_will_be_saved)
         signals.post_save.connect(receivers.user_was_saved)
-        # By sender, with its proxies: a receiver for every model would take fast deletes from the whole project.
+        # For the user model and its proxies only: a receiver for all senders would make every deletion in the project
+        # load its rows first.
         for model in apps.get_models():
             if issubclass(model, get_user_model()):
                 signals.post_delete.connect(receivers.user_was_deleted, sender=model)

@@ -1,4 +1,4 @@
-"""Computes the claims of a project's own: from the ``CLAIMS`` mapping, then from the hooks in ``CLAIMS_HOOKS``."""
+"""Computes a project's own claims: from the ``CLAIMS`` mapping, then from the hooks in ``CLAIMS_HOOKS``."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from .models import RefreshToken
 logger = logging.getLogger("django_jwtauth")
 
 MAPPING = "JWTAUTH['CLAIMS']"
-"""What stands for the mapping where hooks are named."""
+"""The name of the mapping in logs and errors, where hooks have their dotted path."""
 
 Hook = Callable[..., Any]
 
@@ -30,23 +30,27 @@ def load(path: str) -> Hook:
     """Import a hook.
 
     Raises:
-        ImportError: if there is none of that name.
+        ImportError: if nothing has that name.
     """
     hook: Hook = import_string(path)
     return hook
 
 
 def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, dict[str, Any]]:
-    """Return what the mapping and each hook give for this user, by the path of the hook; later ones win.
+    """Return the claims of the mapping and of each hook for this user.
 
     Args:
         user: The user of the session.
         request: The request of the sign-in or refresh, if there is one.
         session: The session; at sign-in it is not saved yet.
 
+    Returns:
+        The claims by the path of the hook, in the order of the settings. If two hooks set the same claim, the later one
+        wins.
+
     Raises:
         ReservedClaimError: if a hook sets a registered claim.
-        ClaimsHookError: if a hook raises, or gives what is no JSON.
+        ClaimsHookError: if a hook raises, or returns something that is not JSON.
     """
     config = conf.get_config()
     claims: dict[str, dict[str, Any]] = {}
@@ -63,13 +67,13 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
 
 
 def call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function of the project's.
+    """Call a function of the project.
 
     Args:
-        name: What to call it in the log.
-        function: It.
-        args: Its arguments.
-        kwargs: Its arguments by name.
+        name: Its name for the log.
+        function: The function.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
 
     Raises:
         ClaimsHookError: if it raises.
@@ -81,13 +85,13 @@ def call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 
 def checked(hook: str, given: object) -> dict[str, Any]:
-    """Return the claims that a hook has given, as they will be read from the token.
+    """Return the claims that a hook has returned, in the form in which they will be read from the token.
 
-    That is a copy: what a hook holds on to, it cannot change afterwards.
+    They are a copy, so the hook cannot change them afterwards.
 
     Raises:
-        ReservedClaimError: if one is registered.
-        ClaimsHookError: if one is no JSON.
+        ReservedClaimError: if a claim is registered.
+        ClaimsHookError: if a claim is not JSON.
     """
     if not isinstance(given, Mapping):
         raise failure(hook, f"it must return a mapping, not {type(given).__name__}.")
@@ -96,8 +100,9 @@ def checked(hook: str, given: object) -> dict[str, Any]:
     try:
         plain = jws.load_object(json.dumps(claims).encode())
     except Exception:
-        raise failure(hook, "it gives two claims of one name, or what is no JSON.") from None
-    # Once more: values of classes of their own may compare, count and pretend to be as they like. These are plain.
+        raise failure(hook, "it returns two claims of the same name, or something that is not JSON.") from None
+    # Checked again: instances of a hook's own classes may compare, count and present themselves as they like, while the
+    # values that JSON gives back are plain.
     _refuse_problem(hook, _problem(plain))
     if reserved := sorted(name for name in plain if is_registered(name)):
         error = ReservedClaimError(hook, f"it may not set {', '.join(map(ascii, reserved))}.")
@@ -107,14 +112,14 @@ def checked(hook: str, given: object) -> dict[str, Any]:
 
 
 def failure(hook: str, message: str, *, reason: str = "failed") -> ClaimsHookError:
-    """Return the error of a hook, and say it in the log."""
+    """Log the error of a hook, and return it."""
     error = ClaimsHookError(hook, message, reason)
     logger.error("%s", error)
     return error
 
 
 def copy_of(session: RefreshToken) -> RefreshToken:
-    """Return a session for a project's code to look at: whatever that does to it, ours stays as it is."""
+    """Return a copy of a session for a project's code. Whatever that code changes, ours stays as it is."""
     copied = copy.copy(session)
     copied.amr = list(session.amr)
     return copied
@@ -125,7 +130,7 @@ def _problem(claims: Mapping[Any, Any]) -> str:
         if not isinstance(name, str) or name == "":
             return "names of claims are strings that are not empty."
         if problem := json_problem({name: value}):
-            return f"the claim {name!r} is no JSON: {problem}."
+            return f"the claim {name!r} is not JSON: {problem}."
     return ""
 
 
@@ -135,14 +140,14 @@ def _refuse_problem(hook: str, problem: str) -> None:
 
 
 def _attribute(user: AbstractBaseUser, path: tuple[str, ...]) -> Any:
-    """Follow a path of attributes; ``None`` where it ends early: then there is no such claim."""
+    """Follow a path of attributes. Return ``None`` where it ends early: then the token gets no such claim."""
     value: Any = user
     for name in path:
         try:
             value = getattr(value, name)
         except ObjectDoesNotExist:
-            return None  # a user without a profile
+            return None  # for example a user without a profile
         if value is None:
             return None
-    # Times, UUIDs, decimals and lazy texts as Django's serializers write them.
+    # Times, UUIDs, decimals and lazy texts take the form that Django's serializers give them.
     return json.loads(json.dumps(value, cls=DjangoJSONEncoder))

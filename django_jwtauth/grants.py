@@ -1,4 +1,4 @@
-"""What is granted of what a client asks for: scopes (RFC 6749 section 3.3) and an audience (RFC 8707)."""
+"""Which scopes (RFC 6749 section 3.3) and which audience (RFC 8707) an access token gets."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,21 +22,23 @@ def parse_scope(text: str) -> tuple[str, ...]:
     tokens = tuple(dict.fromkeys(text.split(" "))) if text else ()
     if not all(conf.SCOPE.fullmatch(token) for token in tokens):
         raise InvalidScopeError(
-            "A scope is words of ASCII characters, without quotes and backslashes, and one space between."
+            "A scope is a list of words separated by single spaces, in ASCII, without double quotes and backslashes."
         )
     return tokens
 
 
 def for_clients(scope: str, resource: str) -> dict[str, str]:
-    """Return what a sign-in may ask of :func:`django_jwtauth.sessions.start`: nothing that no setting speaks of.
+    """Return the arguments for :func:`django_jwtauth.sessions.start` that a client may choose at sign-in.
+
+    Without the setting ``SCOPES``, a scope that a client asks for means nothing.
 
     Args:
         scope: As it was sent.
         resource: As it was sent.
 
     Raises:
-        InvalidTargetError: if there are no ``AUDIENCES``, and the resource is not one of our own; or if it is none
-            that a token could name.
+        InvalidTargetError: if the resource holds control characters; or if there is no setting ``AUDIENCES``, and the
+            resource is not one of our own audiences.
     """
     config = conf.get_config()
     if not resource.isprintable() or (resource and config.audiences is None and resource not in config.audience):
@@ -47,12 +49,12 @@ def for_clients(scope: str, resource: str) -> dict[str, str]:
 def scope(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> str:
     """Return the scope of an access token.
 
-    That is the session's, or the part of it that is asked for, less what ``SCOPES`` does not allow the user any more.
+    It is the session's scope, or the part of it that is asked for, without what ``SCOPES`` no longer allows the user.
 
     Args:
         session: The session, with its user.
-        asked: What the refresh asks for; empty for all.
-        request: For ``SCOPES``, where that is a callable.
+        asked: The scope that the refresh asks for; empty for all of the session's.
+        request: For ``SCOPES``, if that is a callable.
 
     Raises:
         InvalidScopeError: if more is asked for than the session was granted (RFC 6749 section 6).
@@ -61,10 +63,10 @@ def scope(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> 
     source = conf.get_config().scopes
     granted = tuple(session.scope.split())
     if not granted and source is None:
-        return ""  # nothing here speaks of scopes: what a client asks for means nothing, as at sign-in
+        return ""  # this project uses no scopes: what a client asks for means nothing, as at sign-in
     wanted = parse_scope(asked) or granted
     if not set(wanted) <= set(granted):
-        raise InvalidScopeError("A refresh may narrow the scope of the sign-in, never widen it.")
+        raise InvalidScopeError("A refresh may narrow the scope of the sign-in, but not widen it.")
     if not wanted:
         return ""
     allowed = _allowed("SCOPES", source, session, request)
@@ -72,25 +74,25 @@ def scope(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> 
 
 
 def audience(session: RefreshToken, asked: str, *, request: HttpRequest | None) -> str:
-    """Return the audience of an access token: the one that is asked for, else the session's, else our own.
+    """Return the audience of an access token: the one that is asked for, else the session's, else our first.
 
     Args:
         session: The session, with its user.
-        asked: The ``resource`` of the sign-in or refresh; empty for none.
-        request: For ``AUDIENCES``, where that is a callable.
+        asked: The ``resource`` of the sign-in or refresh; empty if it names none.
+        request: For ``AUDIENCES``, if that is a callable.
 
     Raises:
-        InvalidTargetError: if it is not one of ``AUDIENCES``, or the session was signed in for another one.
+        InvalidTargetError: if ``AUDIENCES`` does not allow it, or the session was started for another audience.
         ClaimsHookError: if ``AUDIENCES`` fails.
     """
     config = conf.get_config()
     if session.audience and asked not in ("", session.audience):
-        raise InvalidTargetError("The session was signed in for another resource.")
+        raise InvalidTargetError("The session was started for another resource.")
     wanted = asked or session.audience
     if not wanted or wanted in config.audience:
         return wanted or config.audience[0]
     allowed = _allowed("AUDIENCES", config.audiences, session, request)
-    # Code may start a session for whom it likes, as long as no setting says otherwise; a client may not.
+    # Without the setting, the project's code may start a session for any audience, but a client may not ask for any.
     is_allowed = wanted in allowed if allowed is not None else bool(session.audience)
     if not is_allowed:
         raise _unknown_target()
@@ -98,7 +100,7 @@ def audience(session: RefreshToken, asked: str, *, request: HttpRequest | None) 
 
 
 def _allowed(setting: str, source: Source, session: RefreshToken, request: HttpRequest | None) -> Iterable[str] | None:
-    """Return what a user may get by a setting; ``None`` where it says nothing."""
+    """Return the names that a setting allows a user; ``None`` without the setting."""
     if source is None or isinstance(source, tuple):
         return source
     user: AbstractBaseUser | None = session.user
@@ -107,14 +109,14 @@ def _allowed(setting: str, source: Source, session: RefreshToken, request: HttpR
     def compute() -> Any:
         function = load(source) if isinstance(source, str) else source
         values: Any = function(user, request=request, session=copy_of(session))
-        # A text would be taken for the names of its letters.
+        # Iterating a str would take each of its letters for a name.
         return values if isinstance(values, str) else list(values)
 
     values: str | list[str] = call(name, compute)
     if isinstance(values, str) or not all(is_text(value) for value in values):
-        raise failure(name, "it must return names.")
+        raise failure(name, "it must return a list of names.")
     return values
 
 
 def _unknown_target() -> InvalidTargetError:
-    return InvalidTargetError("This resource is unknown, or not for this user.")
+    return InvalidTargetError("This resource is unknown, or this user may not have tokens for it.")

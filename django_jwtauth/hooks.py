@@ -1,5 +1,8 @@
-"""Ready-made claims hooks, to be named in ``CLAIMS_HOOKS``. :class:`~django_jwtauth.authentication.StatelessUser`
-answers from what they give: so permissions work in services that have no database."""
+"""Ready-made claims hooks, for ``CLAIMS_HOOKS``.
+
+:class:`~django_jwtauth.authentication.StatelessUser` reads their claims, so that Django's permissions work in services
+that have no database.
+"""
 
 from typing import Any
 
@@ -10,16 +13,16 @@ from .models import RefreshToken
 
 
 def groups(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, Any]:
-    """Give ``groups``: the names of the user's groups. One query."""
+    """Return ``groups``: the names of the user's groups. One query."""
     related: Any = user
     return {"groups": list(related.groups.order_by("name").values_list("name", flat=True))}
 
 
 def permissions(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, Any]:
-    """Give ``permissions``: all of the user's, groups' included, like ``"orders.add_order"``. Two queries.
+    """Return ``permissions``: all of the user's, also those of groups, like ``"orders.add_order"``. Two queries.
 
-    Superusers have every permission; for them there is ``is_superuser`` instead of a long list. A list that makes the
-    token longer than ``MAX_TOKEN_LENGTH`` is an error: groups or scopes say the same in fewer words.
+    Superusers have every permission, so their tokens carry ``is_superuser`` instead of a long list. A list that makes
+    the token longer than ``MAX_TOKEN_LENGTH`` is an error; then use groups or scopes, which are shorter.
     """
     holder: Any = user
     if holder.is_superuser:
@@ -28,6 +31,6 @@ def permissions(user: AbstractBaseUser, *, request: HttpRequest | None, session:
 
 
 def staff(user: AbstractBaseUser, *, request: HttpRequest | None, session: RefreshToken) -> dict[str, Any]:
-    """Give ``is_staff`` and ``is_superuser``. No query."""
+    """Return ``is_staff`` and ``is_superuser``. No query."""
     flags: Any = user
     return {"is_staff": bool(flags.is_staff), "is_superuser": bool(flags.is_superuser)}

@@ -1,7 +1,7 @@
-"""What follows when users change or go: their sessions end in the same breath.
+"""Ends sessions when their user is deactivated, deleted or given a new password.
 
-Saving is watched without a sender, because a proxy model may be loaded at any time. What bypasses ``save()`` is caught
-by ``JWTAuthentication`` and at the next refresh.
+The receivers for saving listen to all senders, because a proxy of the user model may be loaded at any time. Changes
+that bypass ``save()`` are noticed by ``JWTAuthentication`` and at the next refresh.
 """
 
 import copy
@@ -24,7 +24,7 @@ _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signal
 def user_will_be_saved(
     instance: models.Model, update_fields: Collection[str] | None, raw: bool, using: str, **kwargs: Any
 ) -> None:
-    """Where a mere hash upgrade is about to be stored, store it together with what the sessions are bound to."""
+    """If a mere hash upgrade is about to be saved, store it, and bind the user's sessions to it in one transaction."""
     if raw or not _is_ours(instance, using):
         return
     instance.__dict__.pop(_UPGRADED, None)
@@ -47,45 +47,47 @@ def user_was_saved(
     using: str,
     **kwargs: Any,
 ) -> None:
-    """End the sessions that the change makes invalid."""
+    """End the sessions that a change of password or a deactivation makes invalid."""
     if created or raw or not _is_ours(instance, using) or instance.__dict__.pop(_UPGRADED, False):
         return
     if (
         update_fields is None
         or "password" in update_fields
-        # The object's password was not saved, and may be an old one: it must not decide anything.
+        # Only is_active was saved. The object's password may be outdated, so it must not decide anything.
         or ("is_active" in update_fields and not instance.is_active)
     ):
         end_for_user_change(instance)
 
 
 def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
-    """The user's own sessions were revoked by ``REVOKE``; end those in which he acts as others, and let this process
-    see it at once."""
+    """End the sessions in which the deleted user acts as somebody else, and let this process see all of it at once.
+
+    The user's own sessions have been revoked by ``models.REVOKE``.
+    """
     if _is_ours(instance, using):
         end_acting([instance], reason=RevokedReason.USER_DELETED)
         revocation_cache.mark_stale_on_commit(using)
 
 
 def _is_ours(instance: models.Model, using: str) -> TypeGuard[AbstractBaseUser]:
-    """Tell whether this is a user of ours; one of another database may have the same key."""
+    """Tell whether this is a user in the database of our tables. A user in another one may have the same key."""
     return isinstance(instance, get_user_model()) and using == RefreshToken.write_alias()
 
 
 def _is_password_unmarked(user: AbstractBaseUser) -> bool:
-    """Tell whether a password was set on the object and the mark of it taken back, as ``check_password()`` does.
+    """Tell whether a password was set on the object and then marked as unchanged, as ``check_password()`` does.
 
-    It stores a better hash of the same password, which is no change of password. (Somebody who sets one leaves the
-    mark, and who assigns a hash to a fresh object never had one.)
+    It does so when it stores a better hash of the same password. ``set_password()`` leaves the mark of a change, and an
+    object whose ``password`` was assigned never had one.
     """
     return user.__dict__.get("_password", "") is None
 
 
 def _needs_upgrade(encoded: str) -> bool:
-    """Tell whether ``check_password()`` would store this hash anew."""
+    """Tell whether ``check_password()`` would replace this hash by a better one."""
     preferred = get_hasher()
     try:
         hasher = identify_hasher(encoded)
     except ValueError:
-        return False  # an unusable password, or a hasher that is not installed any more
+        return False  # an unusable password, or a hasher that is no longer installed
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)

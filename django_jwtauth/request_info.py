@@ -1,4 +1,4 @@
-"""What a request says about its client: address, user agent, device. Hints for people; nothing trusts them."""
+"""What a request says about its client: address, user agent, device. Shown to people; only throttles rely on it."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ MAX_USER_AGENT_LENGTH = 512
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Peers that are no client but a proxy or this machine. (`is_private` also covers the documentation's networks.)
+# Peers that may be a proxy, or this machine. (Python's `is_private` also covers networks for documentation.)
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in (
@@ -25,7 +25,7 @@ _PRIVATE = [
         "fe80::/10",
     )
 ]
-# In this order: nearly every browser claims to be some of those that come later.
+# The order matters: nearly every browser claims to be some of those that come later.
 _BROWSERS = (
     ("Edge", r"\bEdg(?:e|A|iOS)?/"),
     ("Opera", r"\b(?:OPR|Opera)/"),
@@ -51,11 +51,11 @@ def client_address(request: HttpRequest | None, *, num_proxies: int) -> IPAddres
 
     Args:
         request: The request, or ``None``.
-        num_proxies: How many proxies of ours add to ``X-Forwarded-For``. With 0 the header, which anybody
-            can send, is not looked at.
+        num_proxies: How many trusted proxies append to ``X-Forwarded-For``. With 0 the header is ignored, since anybody
+            can send it.
 
     Returns:
-        An address (an IPv4 one in IPv6 clothes as IPv4), or ``None`` where there is none to be had.
+        The address, an IPv4-mapped IPv6 address as IPv4; or ``None`` if it is unknown.
     """
     if request is None:
         return None
@@ -72,18 +72,18 @@ def client_address(request: HttpRequest | None, *, num_proxies: int) -> IPAddres
 
 
 def is_private(address: IPAddress) -> bool:
-    """Tell whether an address is one of a local network, such as a proxy's."""
+    """Tell whether an address belongs to a local network, as a proxy's usually does."""
     return any(address in network for network in _PRIVATE)
 
 
 def user_agent(request: HttpRequest | None) -> str:
-    """Return the user agent, cut to what is stored, without control characters."""
+    """Return the user agent without control characters, cut to the length that is stored."""
     text: str = request.META.get("HTTP_USER_AGENT") or "" if request is not None else ""
     return "".join(char if char.isprintable() else " " for char in text[:MAX_USER_AGENT_LENGTH])
 
 
 def device_name(text: str) -> str:
-    """Summarize a user agent for people, e.g. "Firefox on Linux"; empty if it says nothing."""
+    """Summarize a user agent for people, for example "Firefox on Linux"; empty if it is unknown."""
     browser = next((name for name, pattern in _BROWSERS if re.search(pattern, text)), "")
     system = next((name for name, pattern in _SYSTEMS if re.search(pattern, text)), "")
     if browser and system:

@@ -20,7 +20,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from . import conf
-from ._core.polling import Held, Kept
+from ._core.polling import CachedValue, Reading
 from ._core.revocation_list import RevocationList
 from .database import epoch
 from .errors import InvalidTokenError
@@ -52,13 +52,14 @@ class Snapshot:
     """The list made of them."""
 
 
-class LocalRevocations(Kept[Snapshot]):
+class LocalRevocations(CachedValue[Snapshot]):
     """The list of this process, read from the database when it is needed and no longer fresh."""
 
-    failures = (Error,)
+    expected_errors = (Error,)
 
-    def _renew(self) -> None:
-        super()._renew()
+    def forget(self) -> None:
+        """Start again with no list."""
+        super().forget()
         self._stale_since = self._reread_since = float("-inf")
 
     def mark_stale(self) -> None:
@@ -71,8 +72,8 @@ class LocalRevocations(Kept[Snapshot]):
 
     def age(self) -> float:
         """Return the age of the list in seconds; infinite if something was revoked here since it was read."""
-        held = self._held
-        return float("inf") if held is None or held.started <= self._stale_since else held.age
+        reading = self._latest
+        return float("inf") if reading is None or reading.started <= self._stale_since else reading.age
 
     def current(self) -> RevocationList | None:
         """Return the list, as fresh as the settings ask; ``None`` if it cannot be had and they fail open.
@@ -81,12 +82,12 @@ class LocalRevocations(Kept[Snapshot]):
             InvalidTokenError: ``stale``, if it cannot be had and they do not.
         """
         config = conf.get_config()
-        held = self.fresh(interval=config.revocation_poll_interval.total_seconds(), patience=WAIT_SECONDS)
-        if held is None or held.age > config.revocation_max_staleness.total_seconds():
+        reading = self.fresh(interval=config.revocation_poll_interval.total_seconds(), patience=WAIT_SECONDS)
+        if reading is None or reading.age > config.revocation_max_staleness.total_seconds():
             if not config.revocation_fail_open:
                 raise InvalidTokenError("stale")
-            return held.value.revoked if held else None
-        return held.value.revoked
+            return reading.value.revoked if reading else None
+        return reading.value.revoked
 
     def read(self, last: Snapshot | None) -> Snapshot:
         """Read what is new, and once in a while everything. One query."""
@@ -102,15 +103,15 @@ class LocalRevocations(Kept[Snapshot]):
         newest = max([*sids.values(), *jtis.values(), oldest + OVERLAP])
         # Not after the present time: a clock that was set back has left entries of the future.
         since = min(newest, timezone.now()) - OVERLAP
-        not_before = {"": 0}
+        not_before = 0
         for kind, key, at in _revoked_since(since, oldest):
             if kind == "sid":
                 sids[key if len(key) == 36 else _with_dashes(key)] = at
             elif kind == "jti":
                 jtis[key] = at
             else:
-                not_before[key] = max(math.floor(epoch(at)), not_before.get(key, 0))
-        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before.pop(""), subs=not_before)
+                not_before = max(not_before, math.floor(epoch(at)))
+        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before)
         full_at = self._began if last is None or full else last.full_at
         return Snapshot(full_at=full_at, sids=sids, jtis=jtis, revoked=revoked)
 
@@ -147,7 +148,7 @@ def check(token: AccessToken) -> None:
         raise InvalidTokenError("revoked")
 
 
-def published(*, max_age: float) -> Held[Snapshot] | None:
+def published(*, max_age: float) -> Reading[Snapshot] | None:
     """Return the list for others to read; ``None`` if it cannot be read now.
 
     At most one query per ``max_age`` and process, also when this process revokes more often than that.
@@ -155,10 +156,10 @@ def published(*, max_age: float) -> Held[Snapshot] | None:
     Args:
         max_age: How old the copy of this process may be, in seconds.
     """
-    held = _list.held
-    if held is None or held.age > max_age:
-        held = _list.fresh(interval=max_age, patience=WAIT_SECONDS)
-    return held if held is not None and held.age <= 2 * max_age else None
+    reading = _list.latest
+    if reading is None or reading.age > max_age:
+        reading = _list.fresh(interval=max_age, patience=WAIT_SECONDS)
+    return reading if reading is not None and reading.age <= 2 * max_age else None
 
 
 def _now_and_on_commit(action: Callable[[], None], using: str) -> None:

@@ -1,9 +1,9 @@
-"""Signals, all sent with ``send_robust``: a failing receiver is logged and changes nothing.
+"""Signals, all sent with ``send_robust``: a receiver that fails is logged, and changes nothing.
 
 ``session_started``, ``session_refreshed``
     Arguments: ``session`` (the :class:`~django_jwtauth.models.RefreshToken` row), ``user``, ``request`` (or ``None``).
 ``session_revoked``
-    Arguments: ``session``, ``reason``, ``by`` (a user or ``None``). Sent once per session that ended.
+    Arguments: ``session``, ``reason``, ``by`` (a user or ``None``). Sent once for each session that ended.
 ``refresh_token_reused``
     Arguments: ``session``, ``user``, ``request``. The session has been revoked when this is sent.
 """

@@ -117,36 +117,53 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
 
 @sensitive_variables()
 def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
-    """Verify a refresh token as far as that goes without the database.
+    """Verify a refresh token as far as that is possible without the database.
 
     Args:
         raw: The refresh token as it was sent.
-        expired: Whether one will do whose time is over.
+        expired: Whether an expired token is accepted.
 
     Raises:
         InvalidTokenError: with the reason.
     """
     config = conf.get_config()
-    signed = jws.verify(raw, profile=jws.REFRESH, keys=config.refresh_keys, max_length=config.max_token_length)
-    jws.check_claims(signed.claims, profile=jws.REFRESH, issuer=config.issuer, audience=(config.issuer,))
-    if not expired:
-        jws.check_times(signed.claims, leeway=config.leeway.total_seconds())
-    return RefreshClaims(sid=signed.claims["sid"], generation=signed.claims["gen"], jti=signed.claims["jti"])
+    claims = jws.verify(
+        raw,
+        profile=jws.REFRESH,
+        keys=config.refresh_keys,
+        issuer=config.issuer,
+        audience=(config.issuer,),
+        max_length=config.max_token_length,
+        leeway=config.leeway.total_seconds(),
+        ignore_times=expired,
+    ).claims
+    return RefreshClaims(sid=claims["sid"], generation=claims["gen"], jti=claims["jti"])
 
 
 @sensitive_variables()
-def read_access(raw: str | bytes) -> AccessToken:
-    """Verify an access token of ours as far as that goes without the database, whoever it is meant for.
+def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
+    """Verify an access token of ours, for any audience, as far as that is possible without the database.
+
+    Args:
+        raw: The access token as it was sent.
+        expired: Whether an expired token is accepted.
 
     Raises:
         InvalidTokenError: with the reason.
     """
     config = conf.get_config()
-    signed = jws.verify(raw, profile=jws.ACCESS, keys=config.signing_keys, max_length=config.max_token_length)
-    jws.check_claims(signed.claims, profile=jws.ACCESS, issuer=config.issuer, audience=None)
-    lifetime = config.access_token_lifetime.total_seconds()
-    jws.check_times(signed.claims, leeway=config.leeway.total_seconds(), max_lifetime=lifetime)
-    return AccessToken.from_claims(signed.claims)
+    claims = jws.verify(
+        raw,
+        profile=jws.ACCESS,
+        keys=config.signing_keys,
+        issuer=config.issuer,
+        audience=None,
+        max_length=config.max_token_length,
+        leeway=config.leeway.total_seconds(),
+        max_lifetime=config.access_token_lifetime.total_seconds(),
+        ignore_times=expired,
+    ).claims
+    return AccessToken.from_claims(claims)
 
 
 def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -> Exception:

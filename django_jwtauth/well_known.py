@@ -135,13 +135,13 @@ def revocations() -> Published | None:
     key = _public_signing_key()
     if key is None:
         raise Http404
-    held = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
-    if held is None:
+    reading = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
+    if reading is None:
         return None
     config = conf.get_config()
-    issued_at = int(held.started_at)
+    issued_at = int(reading.started_at)
     document = Document(
-        revoked=_bounded(held.value),
+        revoked=_bounded(reading.value),
         issued_at=issued_at,
         expires_at=issued_at + REPLAY_SECONDS,
         ttl=math.ceil(config.revocation_poll_interval.total_seconds()),
@@ -160,7 +160,7 @@ def _bounded(snapshot: revocation_cache.Snapshot) -> RevocationList:
     times = [*snapshot.sids.values(), *snapshot.jtis.values()]
     logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
     everyone = max(math.floor(epoch(max(times))), snapshot.revoked.not_before)
-    return RevocationList(not_before=everyone, subs=snapshot.revoked.subs)
+    return RevocationList(not_before=everyone)
 
 
 class _LastSigned:

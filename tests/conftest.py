@@ -14,7 +14,7 @@ from tests.tools.clocks import stop_clock
 def _clean_process_state():
     """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
     cache.clear()
-    revocation_cache._list._renew()
+    revocation_cache._list.forget()
     conf._load.cache_clear()
 
 

@@ -73,8 +73,50 @@ def sign(claims: Mapping[str, Any], *, typ: str, key: Key) -> str:
     return f"{message.decode('ascii')}.{b64url_encode(key.sign(message))}"
 
 
-def verify(raw: str | bytes, *, profile: Profile, keys: Keys, max_length: int) -> Signed:
-    """Read a token and check its form, type, algorithm and signature.
+def verify(
+    raw: str | bytes,
+    *,
+    profile: Profile,
+    keys: Keys,
+    issuer: str,
+    audience: Sequence[str] | None,
+    max_length: int,
+    leeway: float = 0.0,
+    max_lifetime: float | None = None,
+    now: float | None = None,
+    ignore_times: bool = False,
+) -> Signed:
+    """Verify a token: form, type, algorithm, signature, claims, issuer, audience, times, in this order.
+
+    Whether it was revoked is another question.
+
+    Args:
+        raw: The token as it was sent.
+        profile: The type of token that is expected.
+        keys: The keys that are trusted for it.
+        issuer: The one issuer these keys belong to; ``iss`` is compared exactly.
+        audience: The audiences that are accepted; ``aud`` must name one of them (RFC 7519 section 4.1.3). ``None``
+            accepts any.
+        max_length: In bytes; longer tokens are refused unread.
+        leeway: In seconds: how far the clocks may differ.
+        max_lifetime: In seconds after ``iat``: the token is refused after that, whatever its ``exp`` says, and so is
+            a token whose ``iat`` is in the future. ``None`` means that ``iat`` is not compared with the time.
+        now: Seconds since 1970; by default the current time.
+        ignore_times: Whether an expired token, or one that is not valid yet, is accepted. A caller that sets this
+            calls :func:`check_times` itself, or only wants to know which session the token belongs to.
+
+    Raises:
+        InvalidTokenError: with the reason of the first check that fails. Never another exception.
+    """
+    signed = verify_signature(raw, profile=profile, keys=keys, max_length=max_length)
+    _check_claims(signed.claims, profile=profile, issuer=issuer, audience=audience)
+    if not ignore_times:
+        check_times(signed.claims, leeway=leeway, now=now, max_lifetime=max_lifetime)
+    return signed
+
+
+def verify_signature(raw: str | bytes, *, profile: Profile, keys: Keys, max_length: int) -> Signed:
+    """Check the form, type, algorithm and signature of a token, and nothing else: :func:`verify` checks the rest.
 
     Args:
         raw: The token as it was sent.
@@ -136,9 +178,7 @@ def reload(payload: bytes) -> dict[str, Any]:
     return claims
 
 
-def check_claims(
-    claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] | None = None
-) -> None:
+def _check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] | None) -> None:
     """Check that the claims of the type are there, well-formed, and meant for us.
 
     Args:
@@ -177,7 +217,7 @@ def check_times(
     """Check ``exp`` and ``nbf``, and of tokens with a maximum lifetime also ``iat``.
 
     Args:
-        claims: Claims that :func:`check_claims` has accepted.
+        claims: Claims that :func:`verify` has accepted.
         leeway: In seconds: how far clocks may differ.
         now: Seconds since the epoch; by default the time it is.
         max_lifetime: In seconds after ``iat``; the token is refused afterwards whatever its ``exp`` says.

@@ -1,7 +1,7 @@
-"""Values from elsewhere that are kept in memory, and read anew when they are no longer fresh.
+"""Values that come from elsewhere: kept in memory, and read again when they are too old.
 
-Many threads may ask at once, one of them reads. A process that was forked begins anew: the thread or the lock it would
-need may have been in the parent.
+Many threads may ask for a value at once; one of them reads it. A forked process starts with no value, no thread and new
+locks: the parent's thread does not exist in the child, and a lock that it held would never be released.
 """
 
 import os
@@ -18,107 +18,107 @@ MAX_BACKOFF_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held(Generic[T]):
-    """A value, and when the reading of it began."""
+class Reading(Generic[T]):
+    """A value, and when it was read."""
 
     value: T = field(repr=False)
     started: float
-    """On the monotonic clock."""
+    """When the reading began, on the monotonic clock."""
     started_at: float
-    """In seconds since 1970."""
+    """When the reading began, in seconds since 1970."""
 
     @property
     def age(self) -> float:
-        """In seconds. The monotonic clock stands still while a machine sleeps, and the other may be set back."""
+        """In seconds. The monotonic clock stops while a machine sleeps, and the other one may be set back."""
         return max(time.monotonic() - self.started, time.time() - self.started_at)
 
 
-_all: "weakref.WeakSet[Kept[Any]]" = weakref.WeakSet()
+_all: "weakref.WeakSet[CachedValue[Any]]" = weakref.WeakSet()
 
 
-def _renew_all() -> None:
-    for kept in list(_all):
-        kept._renew()
+def _forget_all() -> None:
+    for cached in list(_all):
+        cached.forget()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
-    os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(after_in_child=_forget_all)
 
 
-class Kept(Generic[T]):
-    """A value that the thread reads anew that finds it too old."""
+class CachedValue(Generic[T]):
+    """A value that is read again by the first thread that finds it too old. Subclasses say how to read it."""
 
-    failures: tuple[type[Exception], ...] = (Exception,)
-    """What :meth:`read` may raise."""
+    expected_errors: tuple[type[Exception], ...] = (Exception,)
+    """What :meth:`read` may raise when the source fails. These errors are reported; others are raised."""
 
     def __init__(self) -> None:
-        self._renew()
+        self.forget()
         _all.add(self)
 
-    def _renew(self) -> None:
-        """Begin with nothing; also in a child, before it has a second thread."""
-        self._reading = threading.Lock()
+    def forget(self) -> None:
+        """Start again with no value and new locks. A forked child does so before it has a second thread."""
+        self._lock = threading.Lock()  # held by the thread that reads
         self._changed = threading.Condition()
-        self._held: Held[T] | None = None
+        self._latest: Reading[T] | None = None
         self._busy = False
-        self._began = self._ended = float("-inf")  # the last reading, on the monotonic clock
-        self._took = 0.0  # how long the last one that was not in vain took
-        self._count = 0  # how often it was tried to read it
-        self._failed = 0  # how often in a row that was in vain
+        self._began = self._ended = float("-inf")  # the last attempt, on the monotonic clock
+        self._took = 0.0  # how long the last successful attempt took
+        self._attempts = 0
+        self._failed = 0  # how many attempts in a row have failed
         self._retry_at = float("-inf")
 
     def read(self, last: T | None) -> T:
-        """Read the value.
+        """Read the value from its source.
 
         Args:
-            last: What was read before.
+            last: The value that was read before.
         """
         raise NotImplementedError
 
     def report(self, error: Exception) -> None:
-        """Say that it could not be read."""
+        """Report that the value cannot be read."""
         raise NotImplementedError
 
     @property
-    def held(self) -> Held[T] | None:
-        """The value, however old; ``None`` if there is none."""
-        return self._held
+    def latest(self) -> Reading[T] | None:
+        """The latest reading, however old; ``None`` before the first one."""
+        return self._latest
 
     def age(self) -> float:
-        """Return the age of the value in seconds; infinite if there is none."""
-        return self._held.age if self._held else float("inf")
+        """Return the age of the value in seconds; infinite if there is no value."""
+        return self._latest.age if self._latest else float("inf")
 
-    def fresh(self, *, interval: float, patience: float) -> Held[T] | None:
-        """Return the value. It is read first if it is older than the interval.
+    def fresh(self, *, interval: float, patience: float) -> Reading[T] | None:
+        """Return the latest reading. If it is older than the interval, the value is read first.
 
-        Up to twice the interval, the other threads use the old one meanwhile; past it they wait. While it cannot be
-        read, the old one is returned.
+        While one thread reads, the others use the old value if it is younger than two intervals, and wait otherwise.
+        If the value cannot be read, the old one is returned.
 
         Args:
             interval: In seconds.
             patience: How many seconds to wait at most.
         """
-        age, lock = self.age(), self._reading
+        age, lock = self.age(), self._lock
         if age > interval and lock.acquire(timeout=patience if age > 2 * interval else 0):
             try:
                 if self.age() > interval and time.monotonic() >= self._retry_at:
                     self._begin()
-                    self._try()
+                    self._attempt()
             finally:
                 lock.release()
-        return self._held
+        return self._latest
 
     def _begin(self) -> None:
-        """Say that a reading begins; only who holds the lock for it may."""
+        """Record that an attempt begins. The caller holds the lock."""
         self._busy = True
         self._began = time.monotonic()
 
-    def _try(self) -> None:
-        """Read, after :meth:`_begin`."""
-        held, started_at = self._held, time.time()
+    def _attempt(self) -> None:
+        """Try to read the value. The caller has called :meth:`_begin`."""
+        latest, started_at = self._latest, time.time()
         try:
-            value = self.read(held.value if held else None)
-        except self.failures as error:
+            value = self.read(latest.value if latest else None)
+        except self.expected_errors as error:
             self._failed += 1
             backoff = FIRST_BACKOFF_SECONDS * 2 ** min(self._failed - 1, 30)
             self._retry_at = time.monotonic() + min(backoff, MAX_BACKOFF_SECONDS)
@@ -126,90 +126,92 @@ class Kept(Generic[T]):
         else:
             self._failed, self._retry_at = 0, float("-inf")
             self._took = time.monotonic() - self._began
-            self._held = Held(value=value, started=self._began, started_at=started_at)
+            self._latest = Reading(value=value, started=self._began, started_at=started_at)
         finally:
             with self._changed:
                 self._busy = False
                 self._ended = time.monotonic()
-                self._count += 1
+                self._attempts += 1
                 self._changed.notify_all()
 
 
-class Polled(Kept[T]):
-    """A value that a thread of its own reads again and again, from its first use on; so nobody waits for it.
+class PolledValue(CachedValue[T]):
+    """A value that a thread of its own reads again and again, from the first use on, so that requests do not wait.
 
-    Where threads cannot be started, the one reads it that finds it too old. The thread ends with this object.
+    Where threads cannot be started, the request that finds the value too old reads it. The thread ends when this object
+    is garbage.
     """
 
     def __init__(self, *, interval: float, timeout: float) -> None:
-        """Begin with nothing.
+        """Prepare; nothing is read before the first use.
 
         Args:
-            interval: How many seconds from reading to reading.
-            timeout: How many seconds one takes at most.
+            interval: How many seconds pass from one reading to the next.
+            timeout: How many seconds one reading takes at most.
         """
         self.interval = interval
         self.timeout = timeout
         super().__init__()
 
-    def _renew(self) -> None:
-        super()._renew()
+    def forget(self) -> None:
+        """Start again with no value, no thread and new locks."""
+        super().forget()
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
-        self._asked = False
+        self._requested = False
 
-    def current(self) -> Held[T] | None:
-        """Return the value, normally without waiting.
+    def current(self) -> Reading[T] | None:
+        """Return the latest reading, normally without waiting.
 
-        Only when there is none yet, or it is older than two intervals, is it waited for; and not while the source is
-        known to fail.
+        The caller waits only if there is no value yet, or if it is older than two intervals; but never while the source
+        is known to fail.
         """
-        if not self._is_polled():
+        if not self._has_thread():
             return self.fresh(interval=self.interval, patience=self.timeout)
-        # A source that is slow makes no request wait: it cannot be faster for that.
+        # Waiting would not make a slow source faster: its usual time is added to the limit.
         limit = 2 * (self.interval + self._took)
         if self.age() > limit and not self._failed:
             with self._changed:
-                if self.age() > limit:  # still; else it was read between these lines
-                    self._ask()
-                    # For one reading. It may take so long that its value is past the limit already.
-                    goal = self._count + 1
-                    self._changed.wait_for(lambda: self._count >= goal, self.timeout)
-        return self._held
+                if self.age() > limit:  # another thread may have read it between these lines
+                    self._wake_thread()
+                    # Wait for one attempt, not for the age: a slow reading may give a value that is past the limit.
+                    goal = self._attempts + 1
+                    self._changed.wait_for(lambda: self._attempts >= goal, self.timeout)
+        return self._latest
 
-    def ask(self, *, cooldown: float, patience: float) -> None:
-        """Have the value read anew, unless it was read lately or the source is known to fail; and wait for that.
+    def refresh(self, *, cooldown: float, patience: float) -> None:
+        """Have the value read now, and wait for it. Nothing is done if the source is known to fail.
 
         Args:
-            cooldown: How many seconds must have passed since the last reading began.
+            cooldown: How many seconds must have passed since the last attempt began; before that, nothing is done.
             patience: How many seconds to wait at most.
         """
-        is_polled = self._is_polled()
+        has_thread = self._has_thread()
         with self._changed:
             is_due = time.monotonic() - self._began >= cooldown
             if self._failed or not (self._busy or is_due):
                 return
-            if is_polled:
-                self._ask()
-                goal = self._count + 1
-                self._changed.wait_for(lambda: self._count >= goal, patience)
+            if has_thread:
+                self._wake_thread()
+                goal = self._attempts + 1
+                self._changed.wait_for(lambda: self._attempts >= goal, patience)
                 return
-        if is_due and self._reading.acquire(timeout=0):
+        if is_due and self._lock.acquire(timeout=0):
             try:
-                if time.monotonic() - self._began >= cooldown:  # still
+                if time.monotonic() - self._began >= cooldown:  # another thread may have read it between these lines
                     self._begin()
-                    self._try()
+                    self._attempt()
             finally:
-                self._reading.release()
+                self._lock.release()
 
-    def _ask(self) -> None:
-        """Wake the thread, unless it is reading; by who holds the condition."""
+    def _wake_thread(self) -> None:
+        """Make the thread read now, unless it is reading. The caller holds the condition."""
         if not self._busy:
-            self._asked = True
+            self._requested = True
             self._wake.set()
 
-    def _is_polled(self) -> bool:
-        """Start the thread, if need be, and tell whether there is one."""
+    def _has_thread(self) -> bool:
+        """Start the thread if necessary, and tell whether there is one."""
         if self._thread is not None and self._thread.is_alive():
             return True
         with self._changed:
@@ -220,38 +222,39 @@ class Polled(Kept[T]):
                 try:
                     thread.start()
                 except RuntimeError:
-                    return False  # no more threads, or the interpreter is about to end
+                    return False  # no more threads are allowed, or the interpreter is about to end
                 self._thread = thread
         return True
 
-    def turn(self) -> float:
-        """Read the value if it is time to, and return how many seconds to pause. For the thread."""
-        with self._reading:
+    def run_once(self) -> float:
+        """Read the value if it is time, and return how many seconds to pause. Called by the thread."""
+        with self._lock:
             with self._changed:
-                if is_time := self._asked or time.monotonic() >= self._due():
-                    self._asked = False
+                if is_time := self._requested or time.monotonic() >= self._due():
+                    self._requested = False
                     self._begin()
             if is_time:
-                self._try()
+                self._attempt()
         return max(self._due() - time.monotonic(), 0.0)
 
     def _due(self) -> float:
+        """Return when to read next, on the monotonic clock."""
         if self._failed:
             return self._retry_at
-        # However long one takes, there is a pause before the next.
+        # However long a reading takes, there is a pause before the next one.
         return max(self._began + self.interval, self._ended + self.interval / 10)
 
 
 def _waker(wake: threading.Event) -> Any:
-    # Only in its own process: after a fork, a lock inside the event may be held by a thread that is not there.
+    # Only in its own process: after a fork, the lock inside the event may be held by a thread that does not exist.
     pid, getpid = os.getpid(), os.getpid  # modules may be empty by the time a process ends
     return lambda _: wake.set() if getpid() == pid else None
 
 
-def _poll(reference: "weakref.ref[Polled[Any]]", wake: threading.Event) -> None:
-    """Let the thread live as long as what it reads for, without keeping that alive while it sleeps."""
+def _poll(reference: "weakref.ref[PolledValue[Any]]", wake: threading.Event) -> None:
+    """Run in the thread. It keeps the value alive while it reads, not while it sleeps; so both can end."""
     while (polled := reference()) is not None:
-        pause = polled.turn()
+        pause = polled.run_once()
         del polled
         wake.wait(pause)
         wake.clear()

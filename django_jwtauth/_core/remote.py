@@ -11,7 +11,7 @@ from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
 from ..keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
 from . import jws
 from .fetch import FetchError, check_url, fetch
-from .polling import Polled
+from .polling import PolledValue
 from .revocation_list import MAX_BYTES, Document
 
 logger = logging.getLogger("django_jwtauth")
@@ -124,7 +124,7 @@ class Issuer:
         return metadata
 
 
-class RemoteKeys(Polled[Mapping[str, Key]]):
+class RemoteKeys(PolledValue[Mapping[str, Key]]):
     """The keys of another issuer, found by their ``kid``."""
 
     def __init__(self, issuer: Issuer, *, algorithms: Collection[str]) -> None:
@@ -144,15 +144,15 @@ class RemoteKeys(Polled[Mapping[str, Key]]):
         Raises:
             InvalidTokenError: ``stale``, if there are no keys yet, or none new enough.
         """
-        held = self.current()
-        if held is None or held.age > KEYS_MAX_AGE_SECONDS:
+        reading = self.current()
+        if reading is None or reading.age > KEYS_MAX_AGE_SECONDS:
             raise InvalidTokenError("stale")
         if not isinstance(kid, str) or len(kid) > MAX_KID_LENGTH:
             return None
-        if kid not in held.value:
-            self.ask(cooldown=UNKNOWN_KID_SECONDS, patience=min(self.timeout, UNKNOWN_KID_PATIENCE_SECONDS))
-            held = self._held or held
-        return held.value.get(kid)
+        if kid not in reading.value:
+            self.refresh(cooldown=UNKNOWN_KID_SECONDS, patience=min(self.timeout, UNKNOWN_KID_PATIENCE_SECONDS))
+            reading = self._latest or reading
+        return reading.value.get(kid)
 
     def read(self, last: Mapping[str, Key] | None) -> Mapping[str, Key]:
         """Fetch the key set.
@@ -186,7 +186,7 @@ class Copy:
     etag: str
 
 
-class RemoteRevocations(Polled[Copy]):
+class RemoteRevocations(PolledValue[Copy]):
     """The revocation list of another issuer."""
 
     def __init__(
@@ -227,12 +227,12 @@ class RemoteRevocations(Polled[Copy]):
             InvalidTokenError: ``revoked``; ``stale``, if there is no list that is new enough; ``expired``, if the
                 token is older than the list remembers.
         """
-        held = self.current()
-        if (held is None or held.age > self._max_staleness) and not self._fail_open:
+        reading = self.current()
+        if (reading is None or reading.age > self._max_staleness) and not self._fail_open:
             raise InvalidTokenError("stale")
-        if held is None:
+        if reading is None:
             return
-        document = held.value.document
+        document = reading.value.document
         jws.check_times(claims, leeway=self._leeway, now=now, max_lifetime=document.max_lifetime)
         if document.revoked.covers(claims):
             raise InvalidTokenError("revoked")

@@ -4,7 +4,7 @@ The document is a JWT of type ``revocations+jwt``. Its claims: ``iss``; ``iat``,
 when it may be replayed; ``ttl``, how many seconds a copy stays fresh; ``max_lifetime``, how many seconds after their
 ``iat`` the access tokens of this issuer are refused whatever their ``exp`` says, for that is how long the list
 remembers them; ``not_before``, 0 or the time up to which all access tokens were revoked; ``sids`` and ``jtis``, the ids
-of sessions and of single access tokens that were revoked; ``subs``, a ``not_before`` for each of some subjects.
+of sessions and of single access tokens that were revoked. A reader ignores claims that it does not know.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,19 +29,12 @@ class RevocationList:
     """Ids of sessions."""
     jtis: Collection[str] = field(default=frozenset(), repr=False)
     """Ids of single access tokens."""
-    subs: Mapping[str, int] = field(default_factory=dict, repr=False)
-    """For some subjects the time up to which their access tokens were revoked, in seconds since 1970."""
     not_before: int = 0
-    """The same for everyone; 0 if there is none."""
+    """The time up to which all access tokens were revoked, in seconds since 1970; 0 if they were not."""
 
     def covers(self, claims: Mapping[str, Any]) -> bool:
         """Tell whether an access token was revoked, by the claims of it that have been verified."""
-        return (
-            claims["sid"] in self.sids
-            or claims["jti"] in self.jtis
-            or claims["iat"] <= self.not_before
-            or claims["iat"] <= self.subs.get(claims["sub"], 0)
-        )
+        return claims["sid"] in self.sids or claims["jti"] in self.jtis or claims["iat"] <= self.not_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +59,6 @@ class Document:
             "not_before": self.revoked.not_before,
             "sids": sorted(self.revoked.sids),
             "jtis": sorted(self.revoked.jtis),
-            "subs": dict(sorted(self.revoked.subs.items())),
         }
 
     def sign(self, *, issuer: str, key: Key) -> str:
@@ -88,21 +80,28 @@ class Document:
         Raises:
             InvalidTokenError: with the reason why it is refused.
         """
-        claims = jws.verify(raw, profile=jws.REVOCATIONS, keys=keys, max_length=MAX_BYTES).claims
-        jws.check_claims(claims, profile=jws.REVOCATIONS, issuer=issuer)
-        jws.check_times(claims, leeway=leeway, now=now, max_lifetime=jws.YEAR_10000)
-        sids, jtis, subs = claims.get("sids"), claims.get("jtis"), claims.get("subs")
+        claims = jws.verify(
+            raw,
+            profile=jws.REVOCATIONS,
+            keys=keys,
+            issuer=issuer,
+            audience=None,
+            max_length=MAX_BYTES,
+            leeway=leeway,
+            max_lifetime=jws.YEAR_10000,  # no limit, but a list from the future is refused
+            now=now,
+        ).claims
+        sids, jtis = claims.get("sids"), claims.get("jtis")
         not_before: Any = claims.get("not_before")
         if not (
             isinstance(sids, list)
             and isinstance(jtis, list)
-            and isinstance(subs, dict)
             and all(type(value) is str for value in (*sids, *jtis))
-            and all(type(value) is int for value in (*subs.values(), not_before))
+            and type(not_before) is int
         ):
             raise InvalidTokenError("invalid")
         return cls(
-            revoked=RevocationList(sids=frozenset(sids), jtis=frozenset(jtis), subs=subs, not_before=not_before),
+            revoked=RevocationList(sids=frozenset(sids), jtis=frozenset(jtis), not_before=not_before),
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             ttl=claims["ttl"],

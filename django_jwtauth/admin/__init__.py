@@ -1,6 +1,6 @@
-"""The admin: lists of sessions, blacklisted tokens and sign-outs of everyone, and what a project adds to its own.
+"""The admin: its lists of sessions, blacklisted tokens and sign-outs of everyone, and a mixin for an admin of users.
 
-Importing this registers the lists with Django's default admin site, as Django's autodiscovery expects.
+Importing this package registers the lists with Django's default admin site, as Django's autodiscovery expects.
 """
 
 from .site import BlacklistedTokenAdmin, NotBeforeAdmin, RefreshTokenAdmin

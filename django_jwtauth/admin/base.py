@@ -1,4 +1,4 @@
-"""What the admin's pages of our tables share: they show, and change nothing by themselves."""
+"""What the admin's pages of our tables share: they are read-only, and each page checks a permission of its own."""
 
 from typing import Any, ClassVar
 
@@ -21,8 +21,14 @@ def all_sessions() -> RefreshTokenQuerySet:
     return RefreshToken.objects.all()
 
 
-def page_url(site: Any, name: str, *args: Any) -> str:
-    """Return the address of a page of an admin site; empty if the site has none, where a model is not registered."""
+def has_permission(request: HttpRequest, codename: str) -> bool:
+    """Tell whether the user of the request has a permission of this app, e.g. ``revoke_refreshtoken``."""
+    user: Any = request.user
+    return bool(user.has_perm(f"django_jwtauth.{codename}"))
+
+
+def url_if_any(site: Any, name: str, *args: Any) -> str:
+    """Return the URL of a page of an admin site, or "" if the model is not registered on that site."""
     try:
         return reverse(f"{site.name}:{name}", args=args)
     except NoReverseMatch:
@@ -30,68 +36,66 @@ def page_url(site: Any, name: str, *args: Any) -> str:
 
 
 def user_url(user: Any, site: Any) -> str:
-    """Return the address of a user's page in the admin; empty if there is none."""
+    """Return the URL of a user's page in the admin, or "" if users are not registered on that site."""
     meta = get_user_model()._meta
-    return page_url(site, f"{meta.app_label}_{meta.model_name}_change", quote(user.pk))
+    return url_if_any(site, f"{meta.app_label}_{meta.model_name}_change", quote(user.pk))
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows are written by the library only. Users stay deletable: their sessions are not deleted with them."""
+    """A list that nobody, superusers included, can add to, change or delete from; the library writes the rows.
+
+    Users can still be deleted in the admin, since deleting a user does not delete the user's sessions.
+    """
 
     list_select_related: ClassVar[tuple[str, ...]] = ("user",)
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each would count all rows
+    show_facets = admin.ShowFacets.NEVER  # each facet would count all rows
     paginator = CappedPaginator
 
     class Media:
-        """The colours of the status words."""
+        """The style of status words, timelines and tables."""
 
         css = {"all": ["django_jwtauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody; ``jwtauth_purge`` deletes."""
-        return False
+        return False  # jwtauth_purge deletes
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search by the user's name."""
         return [f"user__{get_user_model().USERNAME_FIELD}"]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Let nobody find out what is not shown by asking in the address what it begins with."""
+        # A lookup such as ?secret__startswith= in the URL would reveal a hidden column bit by bit.
         return lookup.partition("__")[0] not in HIDDEN_FIELDS and super().lookup_allowed(lookup, value, request)
 
-    def must_view(self, request: HttpRequest) -> None:
-        """Refuse who may not see the rows.
+    def require_view_permission(self, request: HttpRequest) -> None:
+        """Refuse a user who is not allowed to view the rows.
 
         Raises:
-            PermissionDenied: then.
+            PermissionDenied: if the user lacks the permission.
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read from the database that is written."""
         return super().get_queryset(request).using(RefreshToken.write_alias())
 
-    def context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
-        """Return what the template of a page of ours needs."""
+    def page_context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
+        """Return the context that the templates of our own pages need."""
         return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **more}
 
-    def route(self, route: str, view: Any, name: str) -> URLPattern:
-        """Return the pattern of a page of this model's, for who may use this site."""
+    def page_route(self, route: str, view: Any, name: str) -> URLPattern:
+        """Return the URL pattern of a page of this model, open only to users who may use this site."""
         pattern: URLPattern = path(route, self.admin_site.admin_view(view), name=self._url_name(name))
         return pattern
 
-    def page(self, name: str, *args: Any) -> str:
-        """Return the address of a page of this model's."""
+    def page_url(self, name: str, *args: Any) -> str:
+        """Return the URL of a page of this model on this site."""
         return reverse(f"{self.admin_site.name}:{self._url_name(name)}", args=args)
 
     def _url_name(self, name: str) -> str:

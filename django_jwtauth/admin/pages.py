@@ -1,123 +1,32 @@
-"""What the admin shows of sessions and keys."""
+"""The admin's pages beside the list: find a session by a token, security events, keys."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.formats import localize
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from .. import conf, sessions
-from ..models import NotBefore, RefreshToken, RevokedReason
+from ..models import RefreshToken, RevokedReason
 from ..request_info import device_name
-from .actions import TokenForm, may
-from .base import ReadOnlyAdmin, all_sessions, user_url
+from .base import ReadOnlyAdmin, all_sessions, has_permission
+from .columns import status_html, user_html
 from .filters import MANY_REPLAYS
+from .forms import TokenForm
 
-EVENTS = 100
-"""How many security events of a kind are shown."""
-LOG_ENTRIES = 50
-
-_WORDS = {
-    "": _("active"),
-    "expired": _("expired"),
-    "idle": _("idle"),
-    "user_inactive": _("user inactive"),
-    "password_changed": _("password changed"),
-}
-
-
-def status_html(session: RefreshToken) -> SafeString:
-    """Say in a coloured word whether a session that was read ``with_clock()`` lives, and if not, why."""
-    now = session.database_now
-    word = session.refusal(now, ends_at=session.idle_at)
-    if word == "session_expired":
-        word = "expired" if now >= session.expires_at else "idle"
-    kind = {"": "active", "revoked": "revoked"}.get(word, "over")
-    return format_html('<span class="jwtauth-status jwtauth-{}">{}</span>', kind, _status_text(session, word))
-
-
-def _status_text(session: RefreshToken, word: str) -> str:
-    if word != "revoked":
-        return str(_WORDS[word])
-    if session.revoked_at is None:
-        return str(_("revoked: everyone was signed out"))
-    labels: dict[str, Any] = dict(RevokedReason.choices)
-    return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))
-
-
-def user_link(session: RefreshToken, site: Any) -> str | SafeString:
-    """Show whose session it is, with a link to that page, and who acts as that user."""
-    if session.user is None:
-        return "-"
-    url = user_url(session.user, site)
-    name = format_html('<a href="{}">{}</a>', url, session.user) if url else str(session.user)
-    if not session.actor:
-        return name
-    acting = _("%s acts") % session.actor
-    return format_html('{} <span class="jwtauth-status jwtauth-warning">{}</span>', name, acting)
-
-
-def timeline_html(session: RefreshToken) -> SafeString:
-    """Tell in order what the row and the admin's log know of a session."""
-    lines = sorted(_happenings(session), key=lambda line: line[0])
-    return format_html(
-        '<ol class="jwtauth-timeline">{}</ol>',
-        format_html_join(
-            "",
-            '<li><time datetime="{}">{}</time> {}</li>',
-            ((at.isoformat(timespec="seconds"), shown(at), text) for at, text in lines),
-        ),
-    )
-
-
-def _happenings(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
-    methods = ", ".join(map(str, session.amr))
-    if session.actor:
-        yield session.created_at, _("%s began to act as the user") % session.actor
-    else:
-        yield session.created_at, _("signed in (%s)") % methods if methods else _("signed in")
-    if session.auth_time != session.created_at:
-        yield session.auth_time, _("authenticated once more")
-    if session.generation:
-        yield session.rotated_at, _("refreshed last, to generation %d") % session.generation
-    if session.replays:
-        yield session.rotated_at, _("replays so far: %d") % session.replays
-    if session.revoked_at is not None:
-        by = _("by %s") % session.revoked_by if session.revoked_by else ""
-        yield session.revoked_at, f"{_status_text(session, 'revoked')} {by}"
-    if session.signed_out:
-        times = NotBefore.objects.using(RefreshToken.write_alias()).select_related("revoked_by")
-        for time in times.filter(not_before__gte=session.created_at).order_by("created_at")[:1]:
-            who = {"who": time.revoked_by or "-", "why": time.reason}
-            yield time.created_at, _("everyone was signed out, by %(who)s: %(why)s") % who
-    entries = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(session), object_id=str(session.pk)
-    ).select_related("user")
-    for entry in entries.order_by("-action_time")[:LOG_ENTRIES]:
-        yield entry.action_time, f"{entry.user}: {entry.get_change_message()}"
-
-
-def shown(moment: datetime) -> str:
-    """Write a time as the admin writes those of fields, by the project's format and the present time zone."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return str(localize(local))
+MAX_EVENTS = 100
+"""How many security events of each kind are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something about a session that may be an attack."""
+    """Something that happened in a session and may be an attack."""
 
     at: datetime
     session: RefreshToken
@@ -125,19 +34,19 @@ class Event:
     status: SafeString
     user: str | SafeString
     device: str
-    is_live: bool
+    is_revocable: bool
 
 
-def events(site: Any) -> list[Event]:
+def security_events(site: Any) -> list[Event]:
     """Return the newest reuse detections and sessions with many replays, newest first. Two queries."""
     rows = all_sessions().with_clock().select_related("user")
     reused = rows.filter(revoked_reason=RevokedReason.REUSED, revoked_at__isnull=False).order_by("-revoked_at")
     replayed = rows.filter(replays__gte=MANY_REPLAYS).exclude(revoked_reason=RevokedReason.REUSED)
     found: list[tuple[Any, RefreshToken, Any]]
-    found = [(session.revoked_at, session, _("refresh token reuse")) for session in reused[:EVENTS]]
+    found = [(session.revoked_at, session, _("refresh token reuse")) for session in reused[:MAX_EVENTS]]
     found += [
         (session.rotated_at, session, _("%d replays") % session.replays)
-        for session in replayed.order_by("-last_seen_on", "-replays")[:EVENTS]
+        for session in replayed.order_by("-last_seen_on", "-replays")[:MAX_EVENTS]
     ]
     return sorted(
         (
@@ -146,9 +55,9 @@ def events(site: Any) -> list[Event]:
                 session=session,
                 what=what,
                 status=status_html(session),
-                user=user_link(session, site),
+                user=user_html(session, site),
                 device=device_name(session.user_agent),
-                is_live=session.revoked_at is None and not session.signed_out,
+                is_revocable=session.revoked_at is None and not session.signed_out,
             )
             for at, session, what in found
         ),
@@ -158,21 +67,21 @@ def events(site: Any) -> list[Event]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownKey:
-    """What may be shown of a key."""
+class PublicKey:
+    """The parts of a key that are not secret."""
 
     kid: str
     alg: str
     use: Any
     jwk: str
-    """The public JWK; empty for a secret."""
+    """The public JWK as JSON; empty for a secret."""
 
 
-def keys() -> list[ShownKey]:
-    """Return the keys of access tokens, the signing one first."""
+def public_keys() -> list[PublicKey]:
+    """Return the public parts of the keys for access tokens, the signing key first."""
     key_set = conf.get_config().signing_keys
     return [
-        ShownKey(
+        PublicKey(
             kid=key.kid,
             alg=key.alg,
             use=_("signs and verifies") if key is key_set.signing_key else _("verifies only"),
@@ -183,36 +92,37 @@ def keys() -> list[ShownKey]:
 
 
 class SessionPages(ReadOnlyAdmin):
-    """The pages beside list and session."""
+    """The pages beside the list of sessions. They only show; they need the permission to view sessions."""
 
+    # The token travels in the body of a POST request, so it appears in no URL and no access log.
     @method_decorator(sensitive_post_parameters("token"))
     @method_decorator(sensitive_variables())
     def find_view(self, request: HttpRequest) -> HttpResponse:
-        """Find the session of a pasted token. The token goes in a POST body, so it stands in no address and no log."""
-        self.must_view(request)
+        """Ask for a token, and lead to its session."""
+        self.require_view_permission(request)
         form = TokenForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             session = sessions.find_by_any_token(form.cleaned_data["token"])
             if session is not None:
-                return HttpResponseRedirect(self.page("change", session.pk))
+                return HttpResponseRedirect(self.page_url("change", session.pk))
             form.add_error("token", _("No session of this project has this token."))
-        context = self.context(request, title=_("Find the session of a token"), form=form)
+        context = self.page_context(request, title=_("Find the session of a token"), form=form)
         return TemplateResponse(request, "admin/django_jwtauth/find.html", context)
 
     def events_view(self, request: HttpRequest) -> HttpResponse:
         """Show reuse and many replays, newest first."""
-        self.must_view(request)
-        context = self.context(
+        self.require_view_permission(request)
+        context = self.page_context(
             request,
             title=_("Security events"),
-            events=events(self.admin_site),
-            can_revoke=may(request, "revoke_refreshtoken"),
-            can_sign_out=may(request, "sign_out_user"),
+            events=security_events(self.admin_site),
+            can_revoke=has_permission(request, "revoke_refreshtoken"),
+            can_sign_out=has_permission(request, "sign_out_user"),
         )
         return TemplateResponse(request, "admin/django_jwtauth/events.html", context)
 
     def keys_view(self, request: HttpRequest) -> HttpResponse:
         """Show the keys in use, never their private parts."""
-        self.must_view(request)
-        context = self.context(request, title=_("Keys"), keys=keys())
+        self.require_view_permission(request)
+        context = self.page_context(request, title=_("Keys"), keys=public_keys())
         return TemplateResponse(request, "admin/django_jwtauth/keys.html", context)

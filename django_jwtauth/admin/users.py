@@ -1,4 +1,4 @@
-"""What a project adds to its own admin of users: their sessions, and an end to them.
+"""What a project adds to its own admin of users: their sessions, and a button that revokes them.
 
 .. code-block:: python
 
@@ -22,32 +22,29 @@ from django.utils.translation import ngettext
 
 from ..database import database_now
 from ..models import RefreshToken, RevokedReason, user_key
-from ..request_info import device_name
-from .actions import may
-from .base import all_sessions, page_url
-from .pages import shown, status_html
+from .base import all_sessions, has_permission, url_if_any
+from .columns import SessionColumns
 
-SHOWN = 20
-"""How many sessions stand on a user's page."""
-SESSIONS = "django_jwtauth_refreshtoken"
+MAX_SHOWN = 20
+"""How many sessions are shown on the page of a user."""
+_SESSIONS = "django_jwtauth_refreshtoken"
 
 
-class NewestFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
-    """The newest sessions that live: a user may have very many."""
+class NewestSessionsFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """The newest active sessions only: a user may have very many."""
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return them, in one query."""
         if not hasattr(self, "_newest"):
             rows = all_sessions().with_clock().select_related("user").filter(user_id=user_key(self.instance))
-            self._newest = rows.live(database_now(rows.db)).order_by("-created_at")[:SHOWN]
+            self._newest = rows.live(database_now(rows.db)).order_by("-created_at")[:MAX_SHOWN]
         return self._newest
 
 
-class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
+class SessionsInline(SessionColumns, admin.TabularInline):  # type: ignore[type-arg]
     """The user's newest active sessions, each with a link to its page."""
 
     model = RefreshToken
-    formset = NewestFormSet
+    formset = NewestSessionsFormSet
     fk_name = "user"
     extra = 0
     can_delete = False
@@ -59,87 +56,67 @@ class SessionsInline(admin.TabularInline):  # type: ignore[type-arg]
     readonly_fields = ("link", "status", "device", "last_seen", "ends")
 
     class Media:
-        """The colours of the status words."""
+        """The style of the status words."""
 
         css = {"all": ["django_jwtauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may see sessions."""
-        return may(request, "view_refreshtoken")
+        return has_permission(request, "view_refreshtoken")
 
     @admin.display(description=_("session"))
     def link(self, session: RefreshToken) -> str | SafeString:
-        """Link to the session's page, where there is one."""
-        url, short = page_url(self.admin_site, f"{SESSIONS}_change", session.pk), str(session.pk)[:8]
-        return format_html('<a href="{}">{}</a>', url, short) if url else short
-
-    @admin.display(description=_("status"))
-    def status(self, session: RefreshToken) -> SafeString:
-        """Say in a word whether the session lives."""
-        return status_html(session)
-
-    @admin.display(description=_("device"))
-    def device(self, session: RefreshToken) -> str:
-        """Summarize the user agent."""
-        return device_name(session.user_agent)
-
-    @admin.display(description=_("last seen"))
-    def last_seen(self, session: RefreshToken) -> str:
-        """Show when the session was last refreshed."""
-        return shown(session.rotated_at)
-
-    @admin.display(description=_("expires"))
-    def ends(self, session: RefreshToken) -> str:
-        """Show when it ends if it is not refreshed before."""
-        return shown(session.idle_at)
+        """Return the beginning of the id, with a link to the session's page if this site has one."""
+        url, short_id = url_if_any(self.admin_site, f"{_SESSIONS}_change", session.pk), str(session.pk)[:8]
+        return format_html('<a href="{}">{}</a>', url, short_id) if url else short_id
 
 
 class SessionsUserAdminMixin:
-    """Put this before the project's own admin of users."""
+    """Shows the sessions of a user on the user's page, with a button that revokes them all.
+
+    Put it before your own admin class of users. It also reports how many sessions ended when an operator deactivates
+    the user or changes the password, and records in these sessions who did it.
+    """
 
     change_form_template = "admin/django_jwtauth/user_change_form.html"
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
-        """Add the sessions to the page of a user."""
         inlines: Any = super().get_inlines(request, obj)  # type: ignore[misc]
         return [*inlines, SessionsInline] if obj is not None else list(inlines)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Offer to sign the user out, to whom it will obey."""
         user = kwargs.get("obj")
-        if user is not None and may(request, "sign_out_user") and may(request, "view_refreshtoken"):
+        is_allowed = has_permission(request, "sign_out_user") and has_permission(request, "view_refreshtoken")
+        if user is not None and is_allowed:
             site = self.admin_site  # type: ignore[attr-defined]
-            context["jwtauth_sign_out_url"] = page_url(site, f"{SESSIONS}_sign_out", user_key(user))
+            context["jwtauth_sign_out_url"] = url_if_any(site, f"{_SESSIONS}_sign_out", user_key(user))
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the user, and say how many sessions that has ended, and who did it."""
         since = database_now(RefreshToken.write_alias())
         super().save_model(request, obj, form, change)  # type: ignore[misc]
-        _tell(request, obj, since)
+        _report_ended_sessions(request, obj, since)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """Change the password, and say the same."""
+        """Change the password as Django does, and report how many sessions that has ended."""
         since = database_now(RefreshToken.write_alias())
         response: HttpResponse = super().user_change_password(request, id, form_url)  # type: ignore[misc]
         if request.method == "POST":
-            _tell(request, self.get_object(request, unquote(id)), since)  # type: ignore[attr-defined]
+            user = self.get_object(request, unquote(id))  # type: ignore[attr-defined]
+            _report_ended_sessions(request, user, since)
         return response
 
 
-def _tell(request: HttpRequest, user: Any, since: datetime) -> None:
-    """Put down who ended the sessions that saving a user has ended since then, and say how many they are."""
+def _report_ended_sessions(request: HttpRequest, user: Any, since: datetime) -> None:
+    """Record who ended the sessions that saving the user has ended since then, and show how many they are."""
     reasons = (RevokedReason.USER_INACTIVE, RevokedReason.PASSWORD_CHANGED)
     rows = all_sessions().filter(user_id=user_key(user), revoked_at__gte=since, revoked_reason__in=reasons)
     ended = rows.filter(revoked_by__isnull=True).update(revoked_by=cast(Any, request.user))
     if ended:
         text = ngettext("%d session of the user has ended.", "%d sessions of the user have ended.", ended) % ended
-        messages.add_message(request, messages.INFO, text)
+        messages.info(request, text)

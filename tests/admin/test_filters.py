@@ -160,7 +160,7 @@ def test_the_list_counts_up_to_a_limit_only(monkeypatch, client, query):
         start(
             f"user{number}", revoked_reason="reused", rotated_at=-15 * DAY if query.get("status") == "idle" else 0 * DAY
         )
-    monkeypatch.setattr("django_jwtauth.admin.filters.COUNTED", 3)
+    monkeypatch.setattr("django_jwtauth.admin.filters.MAX_COUNTED", 3)
     with CaptureQueriesContext(connection) as captured:
         shown = html(client.get(LIST, query))
     assert "3 refresh tokens (sessions)" in shown
@@ -170,7 +170,7 @@ def test_the_list_counts_up_to_a_limit_only(monkeypatch, client, query):
 
 
 def test_the_number_of_pages_is_that_of_what_is_counted(monkeypatch, client):
-    monkeypatch.setattr("django_jwtauth.admin.filters.COUNTED", 150)
+    monkeypatch.setattr("django_jwtauth.admin.filters.MAX_COUNTED", 150)
     session = start("ada")
     rows = [RefreshToken(**{**values(session), "secret": bytes([n])}) for n in range(200)]
     RefreshToken.objects.bulk_create(rows)

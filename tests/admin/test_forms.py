@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.utils import translation
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.site import FOUND_USERS
+from django_jwtauth.admin.site import MAX_FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, RevokedReason
 from tests.tools.admin import BLACKLIST, LIST, browser, html, is_live, messages_of, page, selected, stored, superuser
 from tests.tools.admin_actions import asking_acts, do, each_act, was_done
@@ -126,25 +126,27 @@ def test_that_may_be_any_language(client, german, settings, pair):
 # Search
 
 
-@pytest.mark.parametrize(("number", "cut"), [(FOUND_USERS, False), (FOUND_USERS + 1, True)])
+@pytest.mark.parametrize(("number", "cut"), [(MAX_FOUND_USERS, False), (MAX_FOUND_USERS + 1, True)])
 def test_a_search_that_finds_too_many_users_says_so(client, number, cut):
     users = get_user_model().objects.bulk_create(get_user_model()(username=f"al{n}") for n in range(number))
     last = sessions.start(users[-1]).session
     response = client.get(LIST, {"q": "al"})
     assert (page(last) in html(response)) is not cut
-    text = "More than 200 users are found, and the sessions of some are missing here. Give more of the name."
+    text = "More than 200 users match, and the sessions of some are missing here. Enter more of the name."
     assert messages_of(response) == ([text] if cut else [])
     assert (text in response.content.decode()) is cut
     assert messages_of(client.get(LIST, {"q": f"al{number - 1}"})) == []
 
 
 def test_what_is_missing_is_not_acted_on_and_said_to_be_missing(client):
-    users = get_user_model().objects.bulk_create(get_user_model()(username=f"al{n}") for n in range(FOUND_USERS + 1))
+    users = get_user_model().objects.bulk_create(
+        get_user_model()(username=f"al{n}") for n in range(MAX_FOUND_USERS + 1)
+    )
     first, last = (sessions.start(user).session for user in (users[0], users[-1]))
     data = selected("revoke_selected", first, select_across="1")
     asked = html(client.post(f"{LIST}?q=al", data))
     assert "1 selected session " in asked
-    assert "More than 200 users are found" in asked
+    assert "More than 200 users match" in asked
     client.post(f"{LIST}?q=al", {**data, "confirmed": "yes"})
     assert (is_live(first), is_live(last)) == (False, True)
 

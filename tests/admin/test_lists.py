@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.site import FOUND_USERS
+from django_jwtauth.admin.site import MAX_FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 from tests.tools.admin import (
     BLACKLIST,
@@ -148,7 +148,7 @@ def test_search_finds_sessions_by_parts_of_user_name_and_email(client, pair):
 
 
 def test_search_finds_a_name_that_is_part_of_very_many_others(client):
-    users = [get_user_model()(username=f"al{number}") for number in range(FOUND_USERS + 1)]
+    users = [get_user_model()(username=f"al{number}") for number in range(MAX_FOUND_USERS + 1)]
     get_user_model().objects.bulk_create(users)
     session = sessions.start(get_user_model().objects.create_user("Al")).session
     for term in ("al", "Al", "AL "):

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.urls import path, reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.users import SHOWN, SessionsUserAdminMixin
+from django_jwtauth.admin.users import MAX_SHOWN, SessionsUserAdminMixin
 from django_jwtauth.models import RefreshToken
 from tests.tools.admin import (
     VIEW,
@@ -63,7 +63,7 @@ def test_a_user_with_very_many_sessions_has_a_page_that_is_no_longer(client, use
     )
     shown = []
     assert statements(lambda: shown.append(html(client.get(user_page(user))))) == few
-    assert len(re.findall(r"/refreshtoken/[^/]*/change/", shown[0])) == SHOWN
+    assert len(re.findall(r"/refreshtoken/[^/]*/change/", shown[0])) == MAX_SHOWN
     data = form_of(client, user_page(user))
     response = client.post(user_page(user), data)
     assert response.status_code == 302

@@ -91,7 +91,7 @@ def attacked(request, open_window, example):
         app = App.open(open_window(), example, "cookie").sign_in()
         app.order("mine")
         Database(example).let_pass(app.session, minutes=2)  # a refresh would rotate
-        app.field("Refresh it by itself before it ends").uncheck()
+        app.field("Refresh automatically before it expires").uncheck()
         yield app, origin
 
 

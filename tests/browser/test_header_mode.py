@@ -60,7 +60,7 @@ def test_a_new_tab_is_handed_the_sign_in_and_a_reload_of_the_only_one_forgets_it
     app = App.open(open_window(), example, "header").sign_in()
     other = app.another(example, "header")
     expect(other.heading("Signed in")).to_be_visible()
-    expect(other.log("Signed in by another tab.")).to_be_visible()
+    expect(other.log("Signed in through another tab.")).to_be_visible()
     other.sees_both_services()
     app.page.reload()  # the other tab hands it back
     expect(app.heading("Signed in")).to_be_visible()
@@ -87,7 +87,7 @@ def test_one_refresh_for_eight_calls_whose_token_has_ended(open_window, example)
     app = App.open(open_window(), example, "header")
     app.page.clock.install()
     app.sign_in()
-    app.field("Refresh it by itself before it ends").uncheck()
+    app.field("Refresh automatically before it expires").uncheck()
     app.page.clock.fast_forward("05:01")
     refreshes = []
     app.page.on("request", lambda request: "/token/refresh/" in request.url and refreshes.append(request.method))

@@ -176,7 +176,7 @@ def test_cancelling_an_order_takes_the_password_once_more(open_window, example, 
     app.refresh()
     refreshes = count_refreshes(app)
     cancel.click()
-    dialog = app.page.get_by_role("dialog", name="Is it you?")
+    dialog = app.page.get_by_role("dialog", name="Confirm your password")
     expect(dialog.get_by_label("Your password")).to_be_focused()
     assert refreshes == []  # none would have helped
     app.page.keyboard.press("Escape")

@@ -39,7 +39,7 @@ class Window:
         self.tabs = [first, *others]
         for tab in self.tabs:
             expect(tab.heading("Signed in")).to_be_visible()
-            tab.field("Refresh it by itself before it ends").uncheck()
+            tab.field("Refresh automatically before it expires").uncheck()
             expect(tab.log("GET /api/orders/", "good")).to_have_count(1)
             tab.button("Clear").click()
         self.session = first.session

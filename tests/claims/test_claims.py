@@ -236,7 +236,7 @@ endless.append(endless)
 def test_what_is_no_json_is_an_error_that_names_hook_and_claim(user, hooks, value, problem):
     hooks("whatever")
     given["value"] = {"fine": 1, "wrong": value}
-    with pytest.raises(ClaimsHookError, match=f"whatever.*'wrong' is no JSON.*{problem}"):
+    with pytest.raises(ClaimsHookError, match=f"whatever.*'wrong' is not JSON.*{problem}"):
         sessions.start(user)
     assert not RefreshToken.objects.exists()
 
@@ -296,7 +296,7 @@ def test_after_a_bad_hook_the_same_refresh_token_works(user, hooks, age, value, 
 FAILING = {
     "raises": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, ZeroDivisionError("secret"), PATH + "whatever: it raised Zero"),
     "registered": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"Sub": "root"}, PATH + "whatever: it may not set 'Sub'"),
-    "no JSON": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"a": {1, 2}}, PATH + "whatever: the claim 'a' is no JSON"),
+    "not JSON": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"a": {1, 2}}, PATH + "whatever: the claim 'a' is not JSON"),
     "no mapping": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, None, PATH + "whatever: it must return a mapping"),
     "too long": ({"CLAIMS_HOOKS": [PATH + "whatever"]}, {"a": "x" * 5000}, PATH + "whatever: the access token would"),
     "is not there": ({"CLAIMS_HOOKS": [PATH + "missing"]}, None, PATH + "missing: it raised ImportError"),

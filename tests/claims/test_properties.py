@@ -143,7 +143,7 @@ around = st.recursive(
 @given(claims=json_values.claims, name=st.sampled_from(["x", "wrong"]), bad=around)
 def test_what_is_no_json_is_refused_at_the_hook(session, claims, name, bad):
     given_by_hook["claims"] = {**claims, name: bad}
-    with pytest.raises(ClaimsHookError, match=rf"test_properties\.hook: the claim '{name}' is no JSON"):
+    with pytest.raises(ClaimsHookError, match=rf"test_properties\.hook: the claim '{name}' is not JSON"):
         mint(session)
 
 

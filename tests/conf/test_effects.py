@@ -90,11 +90,11 @@ def a_token_of_600_bytes(user, rf):
 def stateless(user, *, list_age=None, database_down=False):
     """Authenticate with a revocation list of some age; return the answer and the number of queries."""
     raw = sessions.start(user).access
-    revocation_cache._list._renew()
+    revocation_cache._list.forget()
     if list_age:
         revocation_cache.check(conf.get_config().verifier.verify(raw))
-        held = revocation_cache._list.held
-        revocation_cache._list._held = dataclasses.replace(held, started=held.started - list_age)
+        reading = revocation_cache._list.latest
+        revocation_cache._list._latest = dataclasses.replace(reading, started=reading.started - list_age)
 
     def fail(execute, sql, *args):
         raise OperationalError("down")
@@ -213,7 +213,7 @@ def test_every_setting_takes_effect_when_it_is_overridden(user, rf, name):
     with override_settings(JWTAUTH={name: value}):
         assert observe(user, rf) == almost(effect)
     RefreshToken.objects.all().delete()
-    revocation_cache._list._renew()
+    revocation_cache._list.forget()
     assert conf.get_config() is conf.get_config()
     assert observe(user, rf) == almost(default)
 

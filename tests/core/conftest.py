@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from tests.tools.issuers import PATIENCE
-from tests.tools.polling import NEVER, PolledValue, Source
+from tests.tools.polling import NEVER, PolledNumber, Source
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def poll(source):
     made = []
 
     def poll(*, interval=NEVER, timeout=PATIENCE):
-        polled = PolledValue(source, interval=interval, timeout=timeout)
+        polled = PolledNumber(source, interval=interval, timeout=timeout)
         made.append(weakref.ref(polled))
         return polled
 

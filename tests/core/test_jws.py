@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode
-from tests.tools.jws import CLAIMS, ED25519, ES256, GOOD, HS256, RS256, header, refused, signed, verify
+from tests.tools.jws import CLAIMS, ED25519, ES256, GOOD, HS256, KEYS, RS256, header, refused, signed, verify
 
 # What passes
 
@@ -19,7 +19,7 @@ def test_each_algorithm_signs_and_verifies(alg):
     key = Key.generate(alg)
     raw = jws.sign({**CLAIMS, "name": "Ärger 🔑"}, typ="at+jwt", key=key)
     for text in (raw, raw.encode()):
-        read = jws.verify(text, profile=jws.ACCESS, keys=KeySet([key]), max_length=4096)
+        read = jws.verify_signature(text, profile=jws.ACCESS, keys=KeySet([key]), max_length=4096)
         assert read.claims == {"sub": "1", "name": "Ärger 🔑"}
         assert read.key is key
         assert jws.reload(read.payload) == read.claims
@@ -105,13 +105,61 @@ LIST = {"iss": "i", "iat": 1000, "exp": 2000, "ttl": 2, "max_lifetime": 300}
 )
 def test_a_revocation_list_needs_its_claims_but_no_audience(changes):
     def check(claims):
-        jws.check_claims(claims, profile=jws.REVOCATIONS, issuer="i")
+        raw = jws.sign(claims, typ="revocations+jwt", key=HS256)
+        jws.verify(raw, profile=jws.REVOCATIONS, keys=KEYS, issuer="i", audience=None, max_length=4096, now=1500)
 
     check(LIST)
     check({**LIST, "aud": "somebody", "ttl": 0})
     with pytest.raises(InvalidTokenError) as caught:
         check({name: value for name, value in {**LIST, **changes}.items() if value is not ...})
     assert caught.value.reason == "invalid"
+
+
+# All of it, in order
+
+WHOLE = {"iss": "i", "sub": "1", "aud": "a", "client_id": "c", "iat": 1000, "exp": 2000, "jti": "j", "sid": "s"}
+FAULTS = {
+    "too long": ({"max_length": 10}, {}, "invalid"),
+    "type": ({"profile": jws.REFRESH}, {}, "wrong_type"),
+    "key": ({"keys": KeySet([Key.generate("ES256")])}, {}, "invalid"),
+    "claims": ({}, {"jti": ""}, "invalid"),
+    "issuer": ({"issuer": "other"}, {}, "wrong_issuer"),
+    "audience": ({"audience": ["other"]}, {}, "wrong_audience"),
+    "expiry": ({"now": 2000}, {}, "expired"),
+}
+
+
+def verdict(options, claims):
+    raw = jws.sign({**WHOLE, **claims}, typ="at+jwt", key=HS256)
+    options = {
+        **{"profile": jws.ACCESS, "keys": KEYS, "issuer": "i", "audience": ["a"], "max_length": 4096, "now": 1500},
+        **options,
+    }
+    try:
+        return jws.verify(raw, **options).claims["sub"]
+    except InvalidTokenError as error:
+        return error.reason
+
+
+def test_the_first_check_that_fails_gives_the_reason():
+    assert verdict({}, {}) == "1"
+    for options, claims, reason in FAULTS.values():
+        assert verdict(options, claims) == reason
+    options, claims = {}, {}
+    for other_options, other_claims, reason in reversed(FAULTS.values()):
+        options, claims = options | other_options, claims | other_claims
+        assert verdict(options, claims) == reason
+
+
+def test_times_are_ignored_only_for_those_who_say_so_and_any_audience_only_for_none():
+    assert verdict({"now": 2004, "leeway": 5}, {}) == "1"
+    assert verdict({"now": 1301, "max_lifetime": 300}, {}) == "expired"
+    assert verdict({"now": 999, "max_lifetime": 300}, {}) == "not_yet_valid"
+    assert verdict({"now": 1500}, {"nbf": 1501}) == "not_yet_valid"
+    for now in (0, 5000):
+        assert verdict({"now": now, "ignore_times": True, "max_lifetime": 300}, {"nbf": 1501}) == "1"
+    assert verdict({"audience": None}, {"aud": "anybody"}) == "1"
+    assert verdict({"audience": []}, {}) == "wrong_audience"
 
 
 # Times and signing

@@ -1,106 +1,106 @@
-"""Values that are kept in memory and read by whoever needs them."""
+"""Values that are cached in memory and read by whoever needs them."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Held, Kept
+from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, CachedValue, Reading
 from tests.tools.issuers import PATIENCE, make_old
-from tests.tools.polling import NEVER, KeptValue, together
+from tests.tools.polling import NEVER, CachedNumber, together
 
 # Age
 
 
 @pytest.mark.parametrize(("mono", "wall"), [(0, 0), (100, 100), (0, 100), (100, 0), (100, -100)])
 def test_the_age_is_that_of_the_clock_that_went_further(mono, wall):
-    held = Held(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
-    assert max(mono, wall) <= held.age < max(mono, wall) + 30
+    reading = Reading(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
+    assert max(mono, wall) <= reading.age < max(mono, wall) + 30
 
 
 def test_the_value_is_not_in_the_repr():
-    assert "secret" not in repr(Held(value="secret", started=0.0, started_at=0.0))
+    assert "secret" not in repr(Reading(value="secret", started=0.0, started_at=0.0))
 
 
 # Read by who needs it
 
 
 def test_it_is_read_once_while_it_is_fresh(source):
-    kept = KeptValue(source)
-    assert kept.held is None
-    assert kept.age() == float("inf")
+    cached = CachedNumber(source)
+    assert cached.latest is None
+    assert cached.age() == float("inf")
     began = time.time()
-    assert [kept.fresh(interval=NEVER, patience=0).value for _ in range(5)] == [1] * 5
-    assert kept.held.value == 1
-    assert began <= kept.held.started_at <= time.time()
-    make_old(kept, NEVER)
-    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    assert [cached.fresh(interval=NEVER, patience=0).value for _ in range(5)] == [1] * 5
+    assert cached.latest.value == 1
+    assert began <= cached.latest.started_at <= time.time()
+    make_old(cached, NEVER)
+    assert cached.fresh(interval=NEVER, patience=0).value == 2
     assert source.lasts == [None, 1]
 
 
 def test_while_one_thread_reads_the_others_use_the_old_one_or_wait(source):
-    kept = KeptValue(source)
-    kept.fresh(interval=NEVER, patience=0)
+    cached = CachedNumber(source)
+    cached.fresh(interval=NEVER, patience=0)
     source.gate.clear()
-    make_old(kept, 1.5 * NEVER)
+    make_old(cached, 1.5 * NEVER)
     with ThreadPoolExecutor(2) as pool:
-        reader = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        reader = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.wait_for_reading()
         source.wait_for_reading()
-        assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
-        make_old(kept, NEVER)
+        assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
+        make_old(cached, NEVER)
         began = time.monotonic()
-        assert kept.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
+        assert cached.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
         assert time.monotonic() - began >= 0.25
-        waiter = pool.submit(kept.fresh, interval=NEVER, patience=PATIENCE)
+        waiter = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.gate.set()
         assert (reader.result(PATIENCE).value, waiter.result(PATIENCE).value) == (2, 2)
     assert source.count == 2
 
 
 def test_many_at_once_read_once(source):
-    kept = KeptValue(source)
-    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {1}
-    make_old(kept, 3 * NEVER)
-    assert {held.value for held in together(8, lambda: kept.fresh(interval=NEVER, patience=PATIENCE))} == {2}
+    cached = CachedNumber(source)
+    assert {reading.value for reading in together(8, lambda: cached.fresh(interval=NEVER, patience=PATIENCE))} == {1}
+    make_old(cached, 3 * NEVER)
+    assert {reading.value for reading in together(8, lambda: cached.fresh(interval=NEVER, patience=PATIENCE))} == {2}
 
 
 def test_failures_are_reported_and_back_off(source):
-    kept = KeptValue(source)
-    kept.fresh(interval=0, patience=0)
+    cached = CachedNumber(source)
+    cached.fresh(interval=0, patience=0)
     source.fails = True
     pauses = []
     for number in range(2, 10):
-        kept._retry_at = 0.0  # the time has come
+        cached._retry_at = 0.0  # the time has come
         before = time.monotonic()
         for _ in range(3):
-            assert kept.fresh(interval=0, patience=PATIENCE).value == 1
+            assert cached.fresh(interval=0, patience=PATIENCE).value == 1
         assert source.count == number
-        pauses.append((kept._retry_at - time.monotonic(), kept._retry_at - before))
+        pauses.append((cached._retry_at - time.monotonic(), cached._retry_at - before))
     for (least, most), pause in zip(pauses, [0.5, 1, 2, 4, 8, 10, 10, 10], strict=True):
         assert least <= pause <= most
     assert (FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS) == (0.5, 10)
     assert source.reports == [(number,) for number in range(2, 10)]
-    kept._failed = 10_000  # after a night, it is no number too large
-    kept._retry_at = 0.0
-    kept.fresh(interval=0, patience=0)
-    source.fails, kept._retry_at = False, 0.0
-    assert kept.fresh(interval=0, patience=0).value == source.count
-    assert kept.fresh(interval=0, patience=0).value == source.count  # no pause any more
+    cached._failed = 10_000  # after a night, it is no number too large
+    cached._retry_at = 0.0
+    cached.fresh(interval=0, patience=0)
+    source.fails, cached._retry_at = False, 0.0
+    assert cached.fresh(interval=0, patience=0).value == source.count
+    assert cached.fresh(interval=0, patience=0).value == source.count  # no pause any more
 
 
 def test_another_exception_is_none_of_its_business_and_locks_nobody_out(source):
-    kept = KeptValue(source)
-    kept.read = lambda last: 1 / 0
+    cached = CachedNumber(source)
+    cached.read = lambda last: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        kept.fresh(interval=NEVER, patience=0)
-    del kept.read
-    assert kept.fresh(interval=NEVER, patience=0).value == 1
+        cached.fresh(interval=NEVER, patience=0)
+    del cached.read
+    assert cached.fresh(interval=NEVER, patience=0).value == 1
     assert source.reports == []
 
 
 def test_what_is_to_be_defined():
     with pytest.raises(NotImplementedError):
-        Kept().read(None)
+        CachedValue().read(None)
     with pytest.raises(NotImplementedError):
-        Kept().report(LookupError())
+        CachedValue().report(LookupError())

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from django_jwtauth._core import polling
-from django_jwtauth._core.polling import Polled
+from django_jwtauth._core.polling import PolledValue
 from tests.tools.issuers import PATIENCE, make_old, read_anew
-from tests.tools.polling import NEVER, KeptValue, PolledValue, Source, no_threads, together
+from tests.tools.polling import NEVER, CachedNumber, PolledNumber, Source, no_threads, together
 
 # Read by a thread of its own
 
@@ -41,7 +41,7 @@ def test_nobody_waits_while_a_reading_hangs_that_is_not_needed_yet(source, poll)
     polled.current()
     source.gate.clear()
     with polled._changed:
-        polled._ask()
+        polled._wake_thread()
     source.wait_for_reading()
     source.wait_for_reading()
     assert [polled.current().value for _ in range(100)] == [1] * 100
@@ -55,7 +55,7 @@ def test_what_is_older_than_two_intervals_is_waited_for(source, poll):
         read_anew(polled)
         count = source.count
         make_old(polled, 2 * NEVER + 1)
-        assert all(held.value > count for held in together(8, polled.current))
+        assert all(reading.value > count for reading in together(8, polled.current))
 
 
 def test_waiting_ends(source, poll):
@@ -82,7 +82,7 @@ def test_a_source_that_fails_is_not_waited_for_but_tried_again(source, poll):
     source.fails = False
     source.gate.set()
     with polled._changed:
-        assert polled._changed.wait_for(lambda: polled._held, PATIENCE)  # by itself
+        assert polled._changed.wait_for(lambda: polled._latest, PATIENCE)  # by itself
     assert polled.current().value == 2
     assert source.reports == [(1,)]
 
@@ -94,7 +94,7 @@ def test_failures_of_the_thread_back_off(source, poll):
     with polled._changed:
         assert polled._changed.wait_for(lambda: polled._failed >= 3, PATIENCE)
     began = polled._began
-    assert polled.turn() > 0.5
+    assert polled.run_once() > 0.5
     assert polled._due() - began >= 2  # 0.5, 1, 2
     assert source.count == 3
 
@@ -103,7 +103,7 @@ def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
     polled = poll()
     polled.current()
     polled._began, polled._ended = time.monotonic() - 2 * NEVER, time.monotonic()
-    assert NEVER / 10 - 30 < polled.turn() <= NEVER / 10
+    assert NEVER / 10 - 30 < polled.run_once() <= NEVER / 10
     assert source.count == 1
 
 
@@ -113,10 +113,10 @@ def test_there_is_a_pause_however_long_a_reading_takes(source, poll):
 def test_asking_reads_once_per_cooldown(source, poll):
     polled = poll()
     polled.current()
-    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 1
     polled._began -= NEVER
-    together(8, lambda: polled.ask(cooldown=NEVER, patience=PATIENCE))
+    together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 2
     assert polled.current().value == 2
 
@@ -128,11 +128,11 @@ def test_who_asks_waits_for_a_reading_under_way_but_not_for_ever(source, poll):
     source.gate.clear()
     polled._began -= NEVER
     began = time.monotonic()
-    polled.ask(cooldown=NEVER, patience=0.25)
+    polled.refresh(cooldown=NEVER, patience=0.25)
     assert time.monotonic() - began >= 0.25
     source.wait_for_reading()
     with ThreadPoolExecutor(1) as pool:
-        waiter = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        waiter = pool.submit(polled.refresh, cooldown=NEVER, patience=PATIENCE)
         source.gate.set()
         waiter.result(PATIENCE)
     assert source.count == 2
@@ -146,7 +146,7 @@ def test_nobody_asks_a_source_that_fails(source, poll):
     count = source.count
     polled._retry_at = time.monotonic() + NEVER
     for _ in range(100):
-        polled.ask(cooldown=0, patience=PATIENCE)
+        polled.refresh(cooldown=0, patience=PATIENCE)
     assert source.count <= count + 1  # the one that was due
 
 
@@ -158,14 +158,14 @@ def test_without_threads_who_needs_it_reads_it(source, poll, monkeypatch):
     polled = poll()
     assert [polled.current().value for _ in range(3)] == [1] * 3
     assert polled._thread is None
-    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 1
     polled._began -= NEVER
-    polled.ask(cooldown=NEVER, patience=PATIENCE)
+    polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 2
     source.fails = True
-    polled.ask(cooldown=0, patience=PATIENCE)
-    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
     assert source.count == 3
     assert polled.current().value == 2
 
@@ -179,10 +179,10 @@ def test_without_threads_one_asks_at_a_time(source, poll, monkeypatch):
         source.wait_for_reading()
         polled._began -= NEVER
         source.gate.clear()
-        first = pool.submit(polled.ask, cooldown=NEVER, patience=PATIENCE)
+        first = pool.submit(polled.refresh, cooldown=NEVER, patience=PATIENCE)
         source.wait_for_reading()
         polled._began -= NEVER
-        polled.ask(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
+        polled.refresh(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
         source.gate.set()
         first.result(PATIENCE)
     assert source.count == 2
@@ -207,10 +207,10 @@ def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
     def die():
         raise SystemExit
 
-    polled.turn = die
+    polled.run_once = die
     polled._wake.set()
     old.join(PATIENCE)
-    del polled.turn
+    del polled.run_once
     assert polled.current().value == 1
     assert polled._thread is not old
     assert polled._thread.is_alive()
@@ -224,7 +224,7 @@ def test_many_at_once_start_one_thread(source, poll):
         threads = [thread for thread in threading.enumerate() if thread._target is polling._poll]
     assert threads == [polled._thread]
     assert threading.active_count() == before + 1
-    assert polled._thread.daemon  # no process is kept from ending
+    assert polled._thread.daemon  # no process is cached from ending
 
 
 # Ends and forks
@@ -257,19 +257,19 @@ def test_the_thread_ends_with_a_value_that_goes_while_it_is_read(source, poll):
 def test_a_forked_process_begins_anew(source, poll):
     """As it looks from inside: no threads, and perhaps locks that nobody will ever open again."""
     polled = poll()
-    kept = KeptValue(source)
+    cached = CachedNumber(source)
     assert polled.current().value == 1
-    assert kept.fresh(interval=NEVER, patience=0).value == 2
+    assert cached.fresh(interval=NEVER, patience=0).value == 2
     parents = polled._thread
-    for lock in (polled._reading, polled._changed, kept._reading, kept._changed):
+    for lock in (polled._lock, polled._changed, cached._lock, cached._changed):
         lock.acquire()
     changed = polled._changed
-    polling._renew_all()
-    assert polled.held is kept.held is None
-    assert kept.fresh(interval=NEVER, patience=PATIENCE).value == 3
+    polling._forget_all()
+    assert polled.latest is cached.latest is None
+    assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 3
     assert polled.current().value == 4
     assert polled._thread is not parents
-    polled.ask(cooldown=0, patience=PATIENCE)
+    polled.refresh(cooldown=0, patience=PATIENCE)
     assert polled.current().value == 5
     changed.release()
     del polled
@@ -279,15 +279,15 @@ def test_a_forked_process_begins_anew(source, poll):
 
 
 def test_a_value_is_replaced_and_never_changed(source):
-    kept = KeptValue(source)
-    first = kept.fresh(interval=0, patience=0)
-    second = kept.fresh(interval=0, patience=0)
+    cached = CachedNumber(source)
+    first = cached.fresh(interval=0, patience=0)
+    second = cached.fresh(interval=0, patience=0)
     assert (first.value, second.value) == (1, 2)
     assert replace(first, value=2) != first
 
 
 def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
-    class Slow(Polled):
+    class Slow(PolledValue):
         def read(self, last):
             time.sleep(0.3)  # longer than two intervals
             return 1
@@ -301,7 +301,7 @@ def test_a_slow_source_is_waited_for_once_and_not_for_the_whole_timeout():
 def test_who_comes_late_does_not_ask_again():
     source = Source()
 
-    class Late(PolledValue):
+    class Late(PolledNumber):
         late = False
 
         def age(self):
@@ -315,13 +315,13 @@ def test_who_comes_late_does_not_ask_again():
     polled.late = True
     polled.current()
     with polled._changed:
-        assert not polled._asked
+        assert not polled._requested
     assert source.count == 1
 
 
 def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
     source = Source()
-    polled = PolledValue(source, interval=NEVER, timeout=PATIENCE)
+    polled = PolledNumber(source, interval=NEVER, timeout=PATIENCE)
     no_threads(monkeypatch)
     polled.current()
     polled._began -= NEVER
@@ -334,11 +334,11 @@ def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
             self.release = lock.release
 
         def acquire(self, timeout):
-            polled._reading = self.lock
-            polled.ask(cooldown=NEVER / 2, patience=0)
-            polled._reading = self
+            polled._lock = self.lock
+            polled.refresh(cooldown=NEVER / 2, patience=0)
+            polled._lock = self
             return self.lock.acquire(timeout=timeout)
 
-    polled._reading = Late(polled._reading)
-    polled.ask(cooldown=NEVER / 2, patience=0)
+    polled._lock = Late(polled._lock)
+    polled.refresh(cooldown=NEVER / 2, patience=0)
     assert source.count == 2

@@ -250,7 +250,7 @@ def test_each_issuers_list_judges_its_own_tokens(settings, issuers):
     assert verdict(one.token()) == "accepted"
 
 
-@pytest.mark.parametrize("kind", ["sid", "jti", "sub", "everyone"])
+@pytest.mark.parametrize("kind", ["sid", "jti", "everyone"])
 def test_every_kind_of_entry_acts_and_ceases(settings, issuers, kind):
     one = issuers()
     trust(settings, one, **FAST)
@@ -261,7 +261,6 @@ def test_every_kind_of_entry_acts_and_ceases(settings, issuers, kind):
     one.revoked = {
         "sid": RevocationList(sids=["s"]),
         "jti": RevocationList(jtis=["j"]),
-        "sub": RevocationList(subs={"ada": now - 10, "bob": now - 6}),
         "everyone": RevocationList(not_before=now - 10),
     }[kind]
     until("revoked", raw)

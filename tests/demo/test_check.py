@@ -26,7 +26,7 @@ def test_story_holds(environment, tmp_path):
     )
     assert [line for line, took in steps] == ["The services start.", *(line for line, step in Story(nowhere).steps())]
     assert ["signs out" in line or "Started again" in line for line, took in steps] == [bool(took) for _, took in steps]
-    assert done.stdout.endswith("All is as promised.\n")
+    assert done.stdout.endswith("Everything works as promised.\n")
     assert_nothing_left(done.stdout)
     assert list(tmp_path.iterdir()) == []  # the demo's own database and key are not touched
 
@@ -53,13 +53,13 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
     [
         pytest.param(
             "JWTAUTH = {**JWTAUTH, 'REFRESH_GRACE_PERIOD': timedelta(0)}",
-            "Refreshed within REFRESH_GRACE_PERIOD",
+            "A refresh within REFRESH_GRACE_PERIOD",
             id="no-grace-period",
         ),
         pytest.param("JWTAUTH = {**JWTAUTH, 'CLAIMS_HOOKS': []}", "The stateless view answers", id="no-claims-hook"),
         pytest.param(
             "REST_FRAMEWORK = {**REST_FRAMEWORK, 'DEFAULT_PERMISSION_CLASSES': []}",
-            "The orders API takes the access token",
+            "The orders API accepts the access token",
             id="open-to-everybody",
         ),
         pytest.param(
@@ -69,11 +69,13 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
         ),
         pytest.param(
             "JWTAUTH = {**JWTAUTH, 'AUDIENCE': 'orders-only'}",
-            "The stock service, which has no database, takes",
+            "The stock service, which has no database, accepts",
             id="for-one-service-only",
         ),
-        pytest.param("CORS_URLS_REGEX = '^/none/'", "Both services let scripts of that origin", id="no-other-origin"),
-        pytest.param(ONLY_ADA, "There the groups in the token decide", id="no-group-for-mary"),
+        pytest.param(
+            "CORS_URLS_REGEX = '^/none/'", "Both services let scripts of the page's origin", id="no-other-origin"
+        ),
+        pytest.param(ONLY_ADA, "In the stock service the groups in the token decide", id="no-group-for-mary"),
         pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept"),
     ],
 )
@@ -85,9 +87,11 @@ def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, set
     ("settings", "step"),
     [
         pytest.param("raise RuntimeError", "The services start.", id="server-does-not-start"),
-        pytest.param(OPEN_STOCK, "The stock service, which has no database, takes", id="open-to-everybody"),
-        pytest.param(ANYBODY_CHANGES, "There the groups in the token decide", id="anybody-changes"),
-        pytest.param("CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of that origin", id="any-origin"),
+        pytest.param(OPEN_STOCK, "The stock service, which has no database, accepts", id="open-to-everybody"),
+        pytest.param(ANYBODY_CHANGES, "In the stock service the groups in the token decide", id="anybody-changes"),
+        pytest.param(
+            "CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of the page's origin", id="any-origin"
+        ),
         pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list"),
         pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old"),
     ],
@@ -99,9 +103,9 @@ def test_check_fails_where_the_stock_service_is_wrong(environment, tmp_path, set
 def assert_wrong(environment, step):
     done = manage(environment, "demo", "--check")
     assert done.returncode == 1
-    assert f"\nWRONG  {step}" in done.stdout, done.stdout
+    assert f"\nFAILED {step}" in done.stdout, done.stdout
     assert "The log of manage.py demo --port" in done.stdout
-    assert f"This step is wrong: {step}" in done.stderr
+    assert f"This step failed: {step}" in done.stderr
     assert_nothing_left(done.stdout)
 
 

@@ -34,15 +34,15 @@ def test_demo_says_that_a_port_is_taken_and_does_nothing(environment, tmp_path, 
         ports = {name: str(free_port()) for name in OPTIONS} | {option: str(server.getsockname()[1])}
         done = manage(environment, "demo", *itertools.chain(*ports.items()))
     assert done.returncode == 1
-    assert f"is taken by another program. Choose another one: manage.py demo {option} NUMBER" in done.stderr
+    assert f"is in use by another program. Choose another: manage.py demo {option} NUMBER" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("ports", "message"),
     [
-        (("8765", "8765", "8766"), "They need three ports"),
-        (("8765", "8766", "8765"), "They need three ports"),
+        (("8765", "8765", "8766"), "The servers need three ports"),
+        (("8765", "8766", "8765"), "The servers need three ports"),
         (("0", "8765", "8766"), "Port 0 cannot be used"),
         (("8765", "65536", "8766"), "Port 65536 cannot be used"),
         (("8765", "8766", "65536"), "Port 65536 cannot be used"),

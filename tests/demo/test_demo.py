@@ -76,4 +76,4 @@ def test_demo_ends_with_the_stock_service_and_says_so(environment, tmp_path):
         assert demo.process.wait(20) == 1
         assert not is_taken(demo.port)
         assert not is_taken(demo.page_port)
-        assert demo.said.read_text().endswith("The stock service has ended, with 7, and so the demo ends.\n")
+        assert demo.said.read_text().endswith("The stock service exited with 7, so the demo ends.\n")

@@ -12,7 +12,6 @@ from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
 from django_jwtauth import (
-    admin,
     authentication,
     checks,
     conf,
@@ -25,9 +24,8 @@ from django_jwtauth import (
 )
 from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
 from django_jwtauth._core.revocation_list import Document, RevocationList
-from django_jwtauth.admin import actions, filters, pages, users
+from django_jwtauth.admin import actions, filters, forms, pages, site, users
 from django_jwtauth.keys import Key, KeySet
-from django_jwtauth.sessions import _revoke
 from tests.interop import table
 from tests.tools.docs import DOCS, FENCE, ROOT, page, section
 
@@ -159,7 +157,7 @@ def test_the_admin_page_names_each_permission_and_no_other():
         for meta in (model._meta for model in (models.RefreshToken, models.BlacklistedToken, models.NotBefore))
         for name in [f"{act}_{meta.model_name}" for act in meta.default_permissions] + [p[0] for p in meta.permissions]
     }
-    table = section(page("docs/admin.md"), "## Acts").partition("| permission |")[2].partition("\n\n")[0]
+    table = section(page("docs/admin.md"), "## Actions").partition("| permission |")[2].partition("\n\n")[0]
     named = [cells[0] for cells in rows(table) if cells[0].startswith("`")]
     assert sorted(named) == sorted(known)
 
@@ -167,17 +165,17 @@ def test_the_admin_page_names_each_permission_and_no_other():
 def test_the_admin_page_gives_the_true_numbers():
     text = " ".join(page("docs/admin.md").split())
     for words in (
-        f"Rows are counted up to {filters.COUNTED:,}, and the list has pages for so many.",
-        f"With more than {filters.COUNTED:,} sessions selected they refuse",
-        f"Of users with the text in their name or address, it looks at {admin.FOUND_USERS}; if there are more",
+        f"At most {filters.MAX_COUNTED:,} rows are counted, and the list has pages for that many.",
+        f"With more than {filters.MAX_COUNTED:,} sessions selected they refuse",
+        f"A search looks at {site.MAX_FOUND_USERS} users whose name or address contains the text. If there are more",
         f"marked from {filters.MANY_REPLAYS} on",
-        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.EVENTS} of each",
-        f"are the newest {admin.OTHERS}, each with its status",
-        f"the newest {users.SHOWN} active sessions",
-        f"the first {admin.RefreshTokenAdmin.list_per_page} sessions",
-        f"other texts, of at most {_revoke.MAX_REASON_LENGTH} characters",
+        f"sessions with {filters.MANY_REPLAYS} replays or more: the newest {pages.MAX_EVENTS} of each",
+        f"are the newest {site.MAX_OTHER_SESSIONS}, each with its status",
+        f"the newest {users.MAX_SHOWN} active sessions",
+        f"the first {site.RefreshTokenAdmin.list_per_page} sessions",
+        f"free text of at most {models.MAX_NOTE_LENGTH} characters",
         f"within that + {actions.PUBLISHED_SECONDS} seconds",
-        f"type `{actions.EveryoneForm.WORD}` on its page",
+        f"type `{forms.EveryoneForm.WORD}` on its page",
     ):
         assert words in text, words
 
@@ -211,8 +209,8 @@ def test_the_services_page_gives_the_true_times_and_sizes():
         f"{revocation_list.MAX_BYTES >> 20} MiB, which is about 600,000 ids",
         f"after {polling.FIRST_BACKOFF_SECONDS} seconds, then after ever longer pauses, at most "
         f"{polling.MAX_BACKOFF_SECONDS:.0f} seconds",
-        f"signed anew every {well_known.SIGNING_PERIOD} seconds and may be shown for {well_known.REPLAY_SECONDS}",
-        f"`revoke_all()` does the same for a user with more than {_revoke.MANY_SESSIONS} sessions",
+        f"signed again every {well_known.SIGNING_PERIOD} seconds and may be served for {well_known.REPLAY_SECONDS}",
+        f"publishes at most {revocation_list.MAX_ENTRIES:,} ids",
     ):
         assert words in text, words
 
@@ -220,7 +218,7 @@ def test_the_services_page_gives_the_true_times_and_sizes():
 def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
     key = Key.generate("ES256")
     document = Document(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
-    signed = jws.verify(
+    signed = jws.verify_signature(
         document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
     )
     assert first_words(section(page("docs/services.md"), "## The document")) == list(signed.claims)

@@ -208,7 +208,7 @@ def test_scopes_by_method_and_the_refusal_that_is_shown(project, client, user):
 
 def test_the_refusal_of_more_scope_that_is_shown(project, client, user):
     answer = refresh(client, sessions.start(user, scope="orders:write").refresh, scope="orders:read")
-    assert given(answer) == shown("docs/endpoints.md", "### A scope or resource that may not be had")
+    assert given(answer) == shown("docs/endpoints.md", "### A scope or resource that is not allowed")
 
 
 def test_combined_classes_refuse_without_a_challenge(project, client, user, settings):

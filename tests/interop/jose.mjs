@@ -16,8 +16,7 @@ export async function connect({ issuer, audience, algorithms, maxStaleness = 300
       const options = { issuer, algorithms, typ: "revocations+jwt", requiredClaims: ["iat", "exp"], clockTolerance: 5 };
       const { payload } = await jwtVerify(await response.text(), keys, options);
       if (payload.iat < list?.iat) throw new Error("it is older than the one at hand");
-      const { sids, jtis, subs } = payload;
-      list = { ...payload, sids: new Set(sids), jtis: new Set(jtis), subs: new Map(Object.entries(subs)) };
+      list = { ...payload, sids: new Set(payload.sids), jtis: new Set(payload.jtis) };
       readAt = performance.now();
     } catch (error) {
       console.error(`The revocation list cannot be read: ${error.message}`);
@@ -32,8 +31,8 @@ export async function connect({ issuer, audience, algorithms, maxStaleness = 300
     const { payload } = await jwtVerify(token, keys, options);
     if (!list || performance.now() - readAt > 1000 * maxStaleness) throw new Error("no revocation list is new enough");
     if (Date.now() / 1000 > payload.iat + list.max_lifetime + 5) throw new Error("older than the list remembers");
-    const notBefore = Math.max(list.not_before, list.subs.get(payload.sub) ?? 0);
-    if (list.sids.has(payload.sid) || list.jtis.has(payload.jti) || payload.iat <= notBefore) throw new Error("revoked");
+    const { sid, jti, iat } = payload;
+    if (list.sids.has(sid) || list.jtis.has(jti) || iat <= list.not_before) throw new Error("revoked");
     return payload;
   };
 }

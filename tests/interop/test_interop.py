@@ -14,7 +14,6 @@ from hypothesis import Phase, example, given, settings
 
 from django_jwtauth import claims
 from django_jwtauth._core import jws
-from django_jwtauth.sessions._revoke import MANY_SESSIONS
 from tests.tools import json_values
 
 from . import apache, issuers
@@ -122,9 +121,8 @@ def test_apache_can_find_the_keys_through_the_metadata(offers):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_node_refuses_what_is_on_the_revocation_list(algorithm, node, tmp_path):
     with Issuer(tmp_path, algorithm) as issuer, asking_node(node, "jose", issuer.url, AUDIENCE, algorithm) as ask:
-        pairs = {name: [issuer.sign_in(name) for _ in range(2)] for name in ("ada", "bob", "dora")}
-        pairs["cleo"] = [issuer.sign_in("cleo") for _ in range(MANY_SESSIONS + 1)]
-        tokens = {name: [pair["access"] for pair in pairs[name][:2]] for name in pairs}
+        pairs = {name: [issuer.sign_in(name) for _ in range(2)] for name in ("ada", "bob", "cleo", "dora")}
+        tokens = {name: [pair["access"] for pair in pairs[name]] for name in pairs}
         accepted = {(name, number) for name in tokens for number in (0, 1)}
 
         def answers():
@@ -142,7 +140,7 @@ def test_node_refuses_what_is_on_the_revocation_list(algorithm, node, tmp_path):
         assert all("claims" in answer for answer in answers().values())
         issuer.post("logout/", token=tokens["ada"][0])  # a session
         issuer.post("token/revoke/", {"token": tokens["bob"][0]})  # a single token
-        issuer.post("logout/all/", token=tokens["cleo"][0])  # a user with very many sessions
+        issuer.post("logout/all/", token=tokens["cleo"][0])  # all sessions of a user
         await_refusal_of({("ada", 0), ("bob", 0), ("cleo", 0), ("cleo", 1)})
         issuer.post("emergency/")  # everyone
         await_refusal_of(accepted)

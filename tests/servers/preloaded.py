@@ -15,7 +15,7 @@ application = get_wsgi_application()
 
 (verifier,) = conf.get_config().verifiers.values()
 assert verifier.keys.get("unknown") is None
-assert verifier.keys.held is not None
+assert verifier.keys.latest is not None
 assert verifier.revocations.current() is not None
 
 other_thread = ThreadPoolExecutor(1)
@@ -24,7 +24,7 @@ other_thread = ThreadPoolExecutor(1)
 def locks():
     """Give the locks of this process."""
     for polled in (verifier.keys, verifier.revocations):
-        yield from (polled._reading, polled._changed, polled._wake._cond)
+        yield from (polled._lock, polled._changed, polled._wake._cond)
 
 
 def hold():

@@ -279,7 +279,7 @@ def test_a_fork_gets_a_list_of_its_own(tmp_path):
         revocation_cache.check(token)
         connection.close()
 
-        revocation_cache._list._reading.acquire()  # as a thread does that is reading
+        revocation_cache._list._lock.acquire()  # as a thread does that is reading
         pid = os.fork()
         if pid == 0:
             signal.alarm(30)

@@ -129,7 +129,7 @@ def test_a_hook_that_fails_leaves_nothing_half_done(pair, between):
     ids=["scope", "acr", "empty amr", "amr", "amr no list"],
 )
 def test_what_no_token_may_carry_is_refused_at_the_start(user, arguments):
-    with pytest.raises(ValueError, match=r"amr must be a list|A scope is words"):
+    with pytest.raises(ValueError, match=r"amr must be a list|A scope is a list of words"):
         sessions.start(user, **arguments)
     assert not RefreshToken.objects.exists()
 

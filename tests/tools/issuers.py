@@ -149,7 +149,7 @@ class Issuer:
         self.url = f"{server.url}{path}"
         self.keys = [*keys] or [Key.generate("ES256")]
         """All that are published; the first one signs."""
-        self.revoked: dict[str, Any] = {"sids": [], "jtis": [], "subs": {}, "not_before": 0}
+        self.revoked: dict[str, Any] = {"sids": [], "jtis": [], "not_before": 0}
         self.jwks_path = f"{path}/.well-known/jwks.json"
         self.list_path = f"{path}/.well-known/jwt-revocations"
         self.metadata_path = f"/.well-known/oauth-authorization-server{path}"
@@ -204,11 +204,13 @@ def read_anew(polled: Any) -> None:
     """Have it read now, and wait for that."""
     with polled._changed:
         assert polled._changed.wait_for(lambda: not polled._busy, PATIENCE)
-        goal = polled._count + 1
-        polled._ask()
-        assert polled._changed.wait_for(lambda: polled._count >= goal, PATIENCE)
+        goal = polled._attempts + 1
+        polled._wake_thread()
+        assert polled._changed.wait_for(lambda: polled._attempts >= goal, PATIENCE)
 
 
-def make_old(kept: Any, seconds: float) -> None:
+def make_old(cached: Any, seconds: float) -> None:
     """Make it look as if the value had been read so long ago."""
-    kept._held = replace(kept._held, started=kept._held.started - seconds, started_at=kept._held.started_at - seconds)
+    cached._latest = replace(
+        cached._latest, started=cached._latest.started - seconds, started_at=cached._latest.started_at - seconds
+    )

@@ -20,7 +20,7 @@ PAYLOAD = json.dumps(CLAIMS).encode()
 
 
 def verify(raw, max_length=4096):
-    return jws.verify(raw, profile=jws.ACCESS, keys=KEYS, max_length=max_length)
+    return jws.verify_signature(raw, profile=jws.ACCESS, keys=KEYS, max_length=max_length)
 
 
 def refused(raw, **kwargs):

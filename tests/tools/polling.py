@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from django_jwtauth._core.polling import Kept, Polled
+from django_jwtauth._core.polling import CachedValue, PolledValue
 from tests.tools.issuers import PATIENCE
 
 NEVER = 3600.0
@@ -47,11 +47,11 @@ class FromSource:
         self.source.reports.append(error.args)  # without its traceback, which would keep the value alive
 
 
-class KeptValue(FromSource, Kept):
-    failures = (LookupError,)
+class CachedNumber(FromSource, CachedValue):
+    expected_errors = (LookupError,)
 
 
-class PolledValue(FromSource, Polled):
+class PolledNumber(FromSource, PolledValue):
     pass
 
 

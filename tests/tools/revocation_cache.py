@@ -3,7 +3,7 @@
 import time
 
 from django_jwtauth import revocation_cache, sessions
-from django_jwtauth._core.polling import Held
+from django_jwtauth._core.polling import Reading
 from django_jwtauth._core.revocation_list import RevocationList
 from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
@@ -20,7 +20,7 @@ def hold(**sids):
     """What another thread would have read at this moment."""
     started, revoked = time.monotonic(), RevocationList(sids=sids)
     snapshot = Snapshot(full_at=started, sids=sids, jtis={}, revoked=revoked)
-    revocation_cache._list._held = Held(value=snapshot, started=started, started_at=time.time())
+    revocation_cache._list._latest = Reading(value=snapshot, started=started, started_at=time.time())
 
 
 def now():

@@ -1,4 +1,4 @@
-"""Delete rows that serve nobody any more."""
+"""Delete rows that nobody needs any more."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,32 +6,28 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
-from ...database import database_now
 from ...models import BlacklistedToken, NotBefore, RefreshToken
 
 
 class Command(BaseCommand):
-    """Purge the tables, in batches."""
+    """Purge the tables in batches."""
 
     help = (
-        "Deletes sessions that expired, were idle too long, or were revoked longer than PURGE_REVOKED_AFTER ago, and "
-        "blacklisted access tokens that expired. Never a row that may still be on the revocation list. Safe to run "
-        "at any time, and to interrupt."
+        "Deletes sessions that have expired, were idle for too long, or were revoked more than PURGE_REVOKED_AFTER "
+        "ago, and blacklisted access tokens that have expired. Never deletes a row that may still be on the revocation "
+        "list. It is safe to run at any time, and to interrupt."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments."""
         parser.add_argument("--dry-run", action="store_true", help="count, and delete nothing")
         parser.add_argument("--batch-size", type=int, default=1000, help="rows per statement (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Count or delete."""
         if options["batch_size"] < 1:
             raise CommandError("--batch-size must be at least 1.")
-        using = RefreshToken.write_alias()
-        now = database_now(using)
+        now = RefreshToken.objects.now()
         for model in (RefreshToken, BlacklistedToken, NotBefore):
-            rows = model.objects.using(using).purgeable(now)
+            rows = model.objects.purgeable(now)
             name = model._meta.verbose_name_plural
             if options["dry_run"]:
                 self.stdout.write(f"{name}: {rows.count()} would be deleted")
@@ -39,15 +35,15 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name}: {self.delete(rows, options['batch_size'], str(name))} deleted")
 
     def delete(self, rows: QuerySet[Any], batch_size: int, name: str) -> int:
-        """Delete in batches, each a transaction of its own, so that nobody waits long and memory stays constant."""
+        """Delete in batches, each in its own transaction, so that nobody waits for long and memory stays constant."""
         deleted, last = 0, None
         while True:
             batch = rows.order_by("pk") if last is None else rows.order_by("pk").filter(pk__gt=last)
             keys = list(batch.values_list("pk", flat=True)[:batch_size])
             if not keys:
                 break
-            # The conditions once more: a session may have been refreshed since it was read.
-            # delete() is one statement, unless a project's own models refer to ours.
+            # With all conditions again: a session may have been refreshed since its key was read.
+            # delete() is one statement, unless models of the project refer to ours.
             deleted += rows.filter(pk__in=keys).delete()[1].get(rows.model._meta.label, 0)
             last = keys[-1]
             if self.stdout.isatty():

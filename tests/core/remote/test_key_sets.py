@@ -81,10 +81,10 @@ HOSTILE = {
 def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, answer, message):
     verifier = issuer.verifier(timeout=timedelta(seconds=0.75), revocations_url=None)
     raw = issuer.token()
-    while verifier.keys.held is None:  # on a very busy machine even the first one may be late
+    while verifier.keys.latest is None:  # on a very busy machine even the first one may be late
         with contextlib.suppress(InvalidTokenError):
             verifier.verify(raw)
-    held = verifier.keys.held
+    reading = verifier.keys.latest
     warned()
     server.answers["/good"] = server.answers[issuer.jwks_path]
     server.answers[issuer.jwks_path] = answer(issuer)
@@ -99,7 +99,7 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
         tracemalloc.stop()
     assert message in warned()
     assert server.count("/good") == 0
-    assert verifier.keys.held is held
+    assert verifier.keys.latest is reading
     assert verifier.verify(raw)
     assert verifier.verify(issuer.token(jti="token-2"))
     assert took < 20
@@ -108,7 +108,7 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
     assert server.sent < 40 * MIB
     server.answers[issuer.jwks_path] = server.answers["/good"]
     wait_until(verifier.keys, lambda: verifier.keys._failed == 0)  # by itself
-    assert verifier.keys.held.value[issuer.key.kid] is held.value[issuer.key.kid]
+    assert verifier.keys.latest.value[issuer.key.kid] is reading.value[issuer.key.kid]
 
 
 def test_as_many_keys_as_are_allowed(issuer, server):
@@ -143,7 +143,7 @@ def test_a_key_that_cannot_be_used_is_left_out_and_the_others_are_used(issuer, s
     server.answers[issuer.jwks_path] = as_json({"keys": [entry, *issuer.jwks()["keys"]]})
     verifier = issuer.verifier()
     assert verifier.verify(issuer.token())
-    assert list(verifier.keys.held.value) == [issuer.key.kid]
+    assert list(verifier.keys.latest.value) == [issuer.key.kid]
     assert warned() == ""
 
 
@@ -156,7 +156,7 @@ def test_a_key_without_an_algorithm_has_the_first_one_that_fits(server, algorith
     server.answers[issuer.jwks_path] = as_json({"keys": [entry]})
     verifier = issuer.verifier(**({"algorithms": algorithms} if algorithms else {}))
     assert verifier.verify(issuer.token()).subject == "1"
-    assert verifier.keys.held.value[issuer.key.kid].alg == alg
+    assert verifier.keys.latest.value[issuer.key.kid].alg == alg
     assert refused(verifier, issuer.token(key=Key.from_pem(RSA.private_pem(), alg="PS256"))) == "invalid"
 
 
@@ -250,7 +250,7 @@ def test_known_keys_never_wait_while_a_fetch_hangs_and_unknown_ones_a_second(iss
     gate = threading.Event()
     server.answers[issuer.jwks_path] = replace(as_json(issuer.jwks()), gate=gate)
     with verifier.keys._changed:
-        verifier.keys._ask()
+        verifier.keys._wake_thread()
     server.wait_for(issuer.jwks_path, 2)
     for raw in raws:
         verifier.verify(raw)

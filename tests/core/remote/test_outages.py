@@ -187,14 +187,14 @@ def test_a_forked_process_fetches_for_itself(issuer, server, during):
         if during == "a fetch":
             server.answers[issuer.list_path] = Answer(body=issuer.document().encode(), gate=gate)
             with verifier.revocations._changed:
-                verifier.revocations._ask()
+                verifier.revocations._wake_thread()
             server.wait_for(issuer.list_path, 2)
             assert verifier.revocations._busy
             server.answers[issuer.list_path] = list_answer
         elif during == "a lock":
             for polled in (verifier.keys, verifier.revocations):
                 stack.enter_context(polled._changed)
-                stack.enter_context(polled._reading)
+                stack.enter_context(polled._lock)
         result = in_child(child)
     gate.set()
     assert result == [["session-2"] * 4 + ["revoked"] * 4, [True, True]]
