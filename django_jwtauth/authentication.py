@@ -27,7 +27,7 @@ from .verifier import AccessToken, verify_any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatelessUser:
-    """The user of a request that was authenticated by its token alone. No database need have such a user.
+    """The user of a request that was authenticated by its token alone. The user need not exist in any database.
 
     The token's claims can be read as attributes: ``request.user.tenant``.
     """
@@ -64,7 +64,7 @@ class StatelessUser:
         return self.pk
 
     def get_username(self) -> str:
-        """Return the subject, since the token does not contain the user name."""
+        """Return the subject. Tokens need not contain a user name."""
         return self.pk
 
     def get_all_permissions(self, obj: object = None) -> set[str]:
@@ -266,7 +266,7 @@ def _vary_on_cookie(request: Request) -> None:
 
 
 def _refuse_unusable_settings() -> None:
-    """Raise an error that names the setting to change. Otherwise each request would fail for no apparent reason."""
+    """Name the setting to change. REST framework's own errors, one per request, would not."""
     if not conf.get_config().verifiers:
         raise ImproperlyConfigured(
             "No tokens are accepted: add 'django_jwtauth' to INSTALLED_APPS to issue tokens, or set "

@@ -11,7 +11,7 @@ from .models import RefreshToken
 from .request_info import device_name
 
 MAX_USERNAME_LENGTH = 256
-"""Unless the field of the user model is longer. The throttles ignore the rest."""
+"""How long a user name may be, unless the field of the user model is longer. The throttles look no further."""
 
 
 class TokenField(serializers.CharField):
@@ -41,7 +41,7 @@ class ResourceField(serializers.CharField):
         super().__init__(required=False, allow_blank=True, default="", write_only=True, max_length=255, **kwargs)
 
     def get_value(self, dictionary: Any) -> Any:
-        # A form's usual value is the last one.
+        # The usual value of a form is only the last of several.
         given = dictionary.getlist(str(self.field_name)) if isinstance(dictionary, QueryDict) else ()
         return given if len(given) > 1 else super().get_value(dictionary)
 
@@ -107,7 +107,9 @@ class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
 
     current = serializers.SerializerMethodField(help_text="Whether this is the session that makes the request.")
     last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
-    expires_at = serializers.DateTimeField(source="idle_at", read_only=True, help_text="Unless it is refreshed before.")
+    expires_at = serializers.DateTimeField(
+        source="idle_at", read_only=True, help_text="When the session ends unless it is refreshed before."
+    )
     device = serializers.SerializerMethodField(help_text="A summary of the user agent.")
 
     class Meta:
