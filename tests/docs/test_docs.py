@@ -10,11 +10,11 @@ from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
 from django_jwtauth import (
-    authentication,
     checks,
     conf,
     errors,
     models,
+    refusals,
     signals,
     urls,
     urls_well_known,
@@ -117,12 +117,12 @@ def test_the_endpoint_tables_name_each_endpoint_and_no_other(name):
 
 
 def test_the_endpoints_page_explains_each_reason_and_no_other():
-    assert sorted(first_words(section(page("docs/endpoints.md"), "### Reasons"))) == sorted(authentication._MESSAGES)
+    assert sorted(first_words(section(page("docs/endpoints.md"), "### Reasons"))) == sorted(refusals.MESSAGES)
 
 
 def test_the_endpoints_page_explains_the_codes_of_all_errors():
-    known = {errors.InvalidTokenError(reason).code for reason in authentication._MESSAGES}
-    known |= {errors.RefreshConflictError().code, *authentication._CODE_MESSAGES}
+    known = {errors.InvalidTokenError(reason).code for reason in refusals.MESSAGES}
+    known |= {errors.RefreshConflictError().code, *refusals.MESSAGES_BY_CODE}
     assert known <= set(first_words(section(page("docs/endpoints.md"), "### Codes")))
 
 
