@@ -44,7 +44,7 @@ def test_who_lacks_a_scope_is_told_which(user, authentication, factory):
     assert response.status_code == 403
     assert response["WWW-Authenticate"] == f'{PLAIN}, error="insufficient_scope", scope="orders:read orders:write"'
     assert response.data == {
-        "detail": "The token lacks a required scope",
+        "detail": "Token lacks a required scope",
         "code": "insufficient_scope",
         "reason": "insufficient_scope",
         "scope": "orders:read orders:write",
