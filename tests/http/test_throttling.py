@@ -1,4 +1,4 @@
-"""The throttles: what is counted, under whom, and what happens when the cache fails."""
+"""The throttles: what is counted, under which identity, and what happens when the cache fails."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def test_only_failures_are_counted(client, user):
         assert [attempt(client) for _ in range(3)] == [401, 401, 429]
 
 
-def test_a_request_that_is_no_attempt_is_not_counted(client, user):
+def test_a_request_that_is_not_an_attempt_is_not_counted(client, user):
     with rates(login="1/min", login_address="1/min"):
         for _ in range(3):
             assert client.post(TOKEN, {"username": "ada"}, REMOTE_ADDR=PUBLIC).status_code == 400
@@ -76,10 +76,10 @@ def test_the_right_password_does_not_pass_a_limit(client, user):
         assert [attempt(client), attempt(client, password="correct horse")] == [401, 429]
 
 
-def test_what_is_refused_does_not_lengthen_the_lock(client, user, monkeypatch):
+def test_refused_attempts_do_not_extend_the_lock(client, user, monkeypatch):
     with rates(login="2/min", login_username="4/min"):
         assert [attempt(client) for _ in range(10)] == [401, 401] + [429] * 8
-        # Only the two that reached authentication stand under the user name.
+        # Only the two attempts that reached authentication are counted under the user name.
         assert [attempt(client, address="198.51.100.1") for _ in range(3)] == [401, 401, 429]
 
 
@@ -89,7 +89,7 @@ def test_429_says_how_long_until_the_window_ends(client, user, monkeypatch):
         attempt(client)
         response = client.post(TOKEN, {"username": "ada", "password": "wrong"}, REMOTE_ADDR=PUBLIC)
     assert response.status_code == 429
-    # The longer of both waits.
+    # The longer of the two times.
     assert int(response["Retry-After"]) == 3600 - (1_900_000_847 % 3600)
     with rates(login="1/min"):
         response = client.post(TOKEN, {"username": "ada", "password": "wrong"}, REMOTE_ADDR=PUBLIC)
@@ -227,7 +227,7 @@ class WatchedCache(LocMemCache):
         return super().add(key, *args, **kwargs)
 
 
-def test_nothing_in_the_cache_tells_who_tried(client, user):
+def test_nothing_in_the_cache_identifies_the_client(client, user):
     WatchedCache.keys.clear()
     with override_settings(CACHES={"default": {"BACKEND": "tests.http.test_throttling.WatchedCache"}}):
         attempt(client)
@@ -250,13 +250,13 @@ def test_a_body_without_a_name_is_counted_by_its_address_only(data):
     assert allowed == [True, True, False]
     with rates(login="1/min", login_username="1/min", login_address="3/min"):
         allowed = [LoginThrottle().allow_request(request(data), None) for _ in range(2)]
-    assert allowed == [False, False]  # of the three before, two stay counted
+    assert allowed == [False, False]  # two of the three attempts before stay counted
 
 
 # Refresh
 
 
-def test_refreshes_are_counted_per_session_and_whoever_sends_them(client, user, pair):
+def test_refreshes_are_counted_per_session_whatever_the_address(client, user, pair):
     other = sessions.start(user)
     with rates(refresh="2/min"):
         answers = [
@@ -272,12 +272,12 @@ def test_tokens_that_are_not_ours_are_not_counted(token):
         assert all(RefreshThrottle().allow_request(request({"refresh": token}), None) for _ in range(3))
 
 
-def test_a_refresh_body_that_is_no_object_is_not_counted():
+def test_a_refresh_body_that_is_not_an_object_is_not_counted():
     with rates(refresh="1/min"):
         assert all(RefreshThrottle().allow_request(request([]), None) for _ in range(3))
 
 
-def test_another_sessions_limit_cannot_be_used_up_by_who_only_knows_its_id(client, pair):
+def test_a_forged_token_does_not_use_up_the_limit_of_a_session(client, pair):
     header, payload, signature = pair.refresh.split(".")
     forged = f"{header}.{payload}.{'A' * len(signature)}"
     with rates(refresh="1/min"):
@@ -314,7 +314,7 @@ class ForgetfulCache(LocMemCache):
 
 def with_cache(name, location=""):
     backend = name if "." in name else f"tests.http.test_throttling.{name}"
-    # A memory of its own: caches of one process and location share theirs.
+    # A location of its own: caches of the same process and location share their memory.
     return override_settings(CACHES={"default": {"BACKEND": backend, "LOCATION": location or str(uuid.uuid4())}})
 
 
@@ -412,7 +412,7 @@ def test_private_clients_are_counted_where_the_proxies_are_known(client, user):
 
 
 class RefusingSerializer(TokenSerializer):
-    """A project's own second factor, judged where serializers judge."""
+    """A project's second factor, which the serializer checks."""
 
     def validate(self, attrs):
         raise serializers.ValidationError("Wrong code.")
