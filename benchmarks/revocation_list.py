@@ -15,7 +15,7 @@ import jwt
 from project import EVERYONE, SIZES, fill, machine, new_database, say, table
 
 from django_jwtauth._core import jws
-from django_jwtauth._core.revocation_list import Document, RevocationList
+from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.keys import Key, KeySet
 
 ISSUER = "https://auth.example.com"
@@ -70,11 +70,11 @@ def measure_document(key: Key) -> None:
         revoked = RevocationList(
             sids=frozenset(str(uuid.uuid4()) for _ in range(size)), not_before=0 if size else now - 1
         )
-        document = Document(revoked=revoked, issued_at=now, expires_at=now + 60, ttl=2, max_lifetime=300)
+        document = SignedList(revoked=revoked, issued_at=now, expires_at=now + 60, ttl=2, max_lifetime=300)
         body = document.sign(issuer=ISSUER, key=key).encode()
 
-        def read(body: bytes = body) -> Document:
-            return Document.read(body, issuer=ISSUER, keys=keys, leeway=5, now=now)
+        def read(body: bytes = body) -> SignedList:
+            return SignedList.read(body, issuer=ISSUER, keys=keys, leeway=5, now=now)
 
         signing = median(lambda document=document: document.sign(issuer=ISSUER, key=key))  # type: ignore[misc]
         reading = median(read)
@@ -127,13 +127,13 @@ def measure_database() -> None:
             return reading.value
 
         def read_all(local: LocalRevocations = local, read: Callable[[], Any] = read) -> Any:
-            local.reread()
+            local.mark_stale(removed=True)
             return read()
 
         full = median(read_all)
         new = median(read)
-        snapshot = read()
-        if len(snapshot.sids) != size or bool(snapshot.revoked.not_before) == bool(size):
+        found = read()
+        if len(found.sids) != size or bool(found.not_before) == bool(size):
             raise AssertionError("the list does not match what was revoked")
         base = base or full
         rows.append([name, milliseconds(full), milliseconds(new), ratio(full, base), ratio(new, base)])

@@ -1,14 +1,14 @@
-"""Is it revoked? Answered from memory, without a query per request.
+"""Has an access token been revoked? Answered from memory, without a query per request.
 
-Each process keeps the list of what was revoked lately here, at the issuer: the ids of sessions and of single access
-tokens. Entries stay until every access token they concern has expired, so the list is short however many sessions
-there were.
+Each process of the issuer keeps a list of what has been revoked lately: the ids of sessions and of single access
+tokens, and the time of the last ``sessions.revoke_everyone()``. An entry stays until every access token it concerns has
+expired, so the list is short, however many sessions there have been.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,69 +29,69 @@ from .verifier import AccessToken
 logger = logging.getLogger("django_jwtauth")
 
 OVERLAP = timedelta(seconds=60)
-"""How far each reading goes back behind the newest entry seen: for transactions that commit late."""
+"""How far each reading goes back behind the newest entry it knows, for transactions that commit late."""
 FULL_READ_SECONDS = 60.0
-"""How often everything is read anew, for what committed even later."""
+"""How often everything is read again, for transactions that commit even later."""
 SUMMER_TIME = timedelta(hours=1)
-"""How far local times, which is what ``USE_TZ = False`` stores, may jump."""
+"""How far local times may jump, which is what ``USE_TZ = False`` stores."""
 WAIT_SECONDS = 10.0
-"""How long a request waits for another one that reads the list."""
+"""How long a request waits for another one that is reading the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The tables as they were read at one moment."""
+class LocalList(RevocationList):
+    """The list as this process has read it from the tables, with what the next reading needs to know."""
 
-    full_at: float
-    """When all of it was last read, on the monotonic clock."""
     sids: Mapping[str, datetime] = field(repr=False)
-    """Session ids, with the time of their revocation."""
+    """Ids of sessions, with the time of their revocation."""
     jtis: Mapping[str, datetime] = field(repr=False)
-    """Ids of access tokens, likewise."""
-    revoked: RevocationList
-    """The list made of them."""
+    """Ids of single access tokens, with the time of their revocation."""
+    fully_read_at: float = field(compare=False)
+    """When everything was last read, on the monotonic clock."""
 
 
-class LocalRevocations(CachedValue[Snapshot]):
-    """The list of this process, read from the database when it is needed and no longer fresh."""
+class LocalRevocations(CachedValue[LocalList]):
+    """The list of this process. It is read from the database when a request needs it and it is no longer fresh."""
 
     expected_errors = (Error,)
 
     def forget(self) -> None:
         """Start again with no list."""
         super().forget()
-        self._stale_since = self._reread_since = float("-inf")
+        self._stale_since = self._wrong_since = float("-inf")
 
-    def mark_stale(self) -> None:
-        """Make the next request read the list anew: something was revoked in this process."""
-        self._stale_since = time.monotonic()
-
-    def reread(self) -> None:
-        """Make the next request read all of the list: an entry may be gone, which no incremental reading can tell."""
-        self._reread_since = self._stale_since = time.monotonic()
+    def mark_stale(self, *, removed: bool = False) -> None:
+        """See :func:`mark_stale`."""
+        now = time.monotonic()
+        if removed:
+            self._wrong_since = now  # first: a reading that begins between these lines must be a full one
+        self._stale_since = now
 
     def age(self) -> float:
-        """Return the age of the list in seconds; infinite if something was revoked here since it was read."""
-        reading = self._latest
-        return float("inf") if reading is None or reading.started <= self._stale_since else reading.age
+        """Return the age of the list in seconds; infinite if this process has revoked something since it was read."""
+        latest = self._latest
+        return float("inf") if latest is None or latest.started <= self._stale_since else latest.age
 
     def current(self) -> RevocationList | None:
-        """Return the list, as fresh as the settings ask; ``None`` if it cannot be had and they fail open.
+        """Return the list, as fresh as the settings demand; ``None`` if it cannot be read and the settings fail open.
 
         Raises:
-            InvalidTokenError: ``stale``, if it cannot be had and they do not.
+            InvalidTokenError: ``stale``, if it cannot be read and the settings fail closed.
         """
         config = conf.get_config()
         reading = self.fresh(interval=config.revocation_poll_interval.total_seconds(), patience=WAIT_SECONDS)
-        if reading is None or reading.age > config.revocation_max_staleness.total_seconds():
-            if not config.revocation_fail_open:
-                raise InvalidTokenError("stale")
-            return reading.value.revoked if reading else None
-        return reading.value.revoked
+        is_too_old = reading is None or reading.age > config.revocation_max_staleness.total_seconds()
+        if is_too_old and not config.revocation_fail_open:
+            raise InvalidTokenError("stale")
+        return reading.value if reading else None
 
-    def read(self, last: Snapshot | None) -> Snapshot:
-        """Read what is new, and once in a while everything. One query."""
-        full = last is None or last.full_at <= self._reread_since or self._began - last.full_at >= FULL_READ_SECONDS
+    def read(self, last: LocalList | None) -> LocalList:
+        """Read what is new; or everything, once in a while and when an entry may have been removed. One query."""
+        full = (
+            last is None
+            or last.fully_read_at <= self._wrong_since
+            or self._began - last.fully_read_at >= FULL_READ_SECONDS
+        )
         oldest = timezone.now() - conf.get_config().revocation_retention
         if not settings.USE_TZ:
             oldest -= SUMMER_TIME
@@ -101,7 +101,7 @@ class LocalRevocations(CachedValue[Snapshot]):
             sids.update((sid, at) for sid, at in last.sids.items() if at >= oldest)
             jtis.update((jti, at) for jti, at in last.jtis.items() if at >= oldest)
         newest = max([*sids.values(), *jtis.values(), oldest + OVERLAP])
-        # Not after the present time: a clock that was set back has left entries of the future.
+        # Not later than now: a clock that has been set back has left entries in the future.
         since = min(newest, timezone.now()) - OVERLAP
         not_before = 0
         for kind, key, at in _revoked_since(since, oldest):
@@ -111,34 +111,21 @@ class LocalRevocations(CachedValue[Snapshot]):
                 jtis[key] = at
             else:
                 not_before = max(not_before, math.floor(epoch(at)))
-        revoked = RevocationList(sids=sids, jtis=jtis, not_before=not_before)
-        full_at = self._began if last is None or full else last.full_at
-        return Snapshot(full_at=full_at, sids=sids, jtis=jtis, revoked=revoked)
+        fully_read_at = self._began if last is None or full else last.fully_read_at
+        return LocalList(sids=sids, jtis=jtis, not_before=not_before, fully_read_at=fully_read_at)
 
     def report(self, error: Exception) -> None:
-        """Log it."""
+        """Log that the list cannot be read."""
         logger.error("The revocation list cannot be read.", exc_info=error)
 
 
 _list = LocalRevocations()
-mark_stale = _list.mark_stale
-reread = _list.reread
-
-
-def mark_stale_on_commit(using: str) -> None:
-    """Make this process read its list anew, now and, inside a transaction, once more when it commits."""
-    _now_and_on_commit(_list.mark_stale, using)
-
-
-def reread_on_commit(using: str) -> None:
-    """Make this process read all of its list anew, now and, inside a transaction, once more when it commits."""
-    _now_and_on_commit(_list.reread, using)
 
 
 def check(token: AccessToken) -> None:
-    """Refuse an access token of our own that was revoked, or whose session was.
+    """Refuse an access token of our own that has been revoked, or whose session has been.
 
-    At most one query per poll interval and process; else none.
+    At most one query per poll interval and process.
 
     Raises:
         InvalidTokenError: ``revoked``; or ``stale``, if the list cannot be read and is too old.
@@ -148,13 +135,36 @@ def check(token: AccessToken) -> None:
         raise InvalidTokenError("revoked")
 
 
-def published(*, max_age: float) -> Reading[Snapshot] | None:
-    """Return the list for others to read; ``None`` if it cannot be read now.
-
-    At most one query per ``max_age`` and process, also when this process revokes more often than that.
+def mark_stale(*, removed: bool = False) -> None:
+    """Make the next request of this process read the list again, because this process has changed the tables.
 
     Args:
-        max_age: How old the copy of this process may be, in seconds.
+        removed: Whether an entry may have been taken back. Then everything is read: a reading of what is new would keep
+            the entry.
+    """
+    _list.mark_stale(removed=removed)
+
+
+def mark_stale_on_commit(using: str, *, removed: bool = False) -> None:
+    """Mark the list as stale now, and inside a transaction once more when it commits.
+
+    Before the commit, another thread may read the list and find the rows as they were.
+
+    Args:
+        using: The database of the transaction.
+        removed: As for :func:`mark_stale`.
+    """
+    mark_stale(removed=removed)
+    transaction.on_commit(lambda: mark_stale(removed=removed), using=using, robust=True)
+
+
+def latest(*, max_age: float) -> Reading[LocalList] | None:
+    """Return the list to publish it; ``None`` if it cannot be read now.
+
+    At most one query per ``max_age`` and process, even if this process revokes more often than that.
+
+    Args:
+        max_age: How old the list may be, in seconds.
     """
     reading = _list.latest
     if reading is None or reading.age > max_age:
@@ -162,28 +172,34 @@ def published(*, max_age: float) -> Reading[Snapshot] | None:
     return reading if reading is not None and reading.age <= 2 * max_age else None
 
 
-def _now_and_on_commit(action: Callable[[], None], using: str) -> None:
-    action()
-    transaction.on_commit(action, using=using, robust=True)
+def forget() -> None:
+    """Forget the list, as if this process had just been started."""
+    _list.forget()
 
 
 def _with_dashes(digits: str) -> str:
-    """Write a UUID as tokens do. Databases without such a type give 32 digits; UUID() would take most of the time."""
+    """Write a UUID as tokens do. Databases without a UUID type return 32 digits, and ``UUID()`` would be slow."""
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _revoked_since(since: datetime, oldest: datetime) -> Iterable[tuple[str, str, datetime]]:
-    """Read all kinds of revocations, in one query: what it is, which, and when."""
-    sessions = apps.get_model("django_jwtauth", "RefreshToken")
-    tokens = apps.get_model("django_jwtauth", "BlacklistedToken")
-    using = sessions.write_alias()
-    times = apps.get_model("django_jwtauth", "NotBefore").objects.using(using)
+    """Read all kinds of entries in one query: the kind, the id and the time of each.
+
+    Args:
+        since: From when on revoked sessions and tokens are read.
+        oldest: From when on the times of signing everyone out are read.
+    """
+    names = ("RefreshToken", "BlacklistedToken", "NotBefore")
+    sessions, tokens, times = (apps.get_model("django_jwtauth", name).objects for name in names)
     text = CharField()
-    revoked = sessions.objects.using(using).filter(revoked_at__gte=since)
-    blacklisted = tokens.objects.using(using).filter(created_at__gte=since)
-    recent = times.filter(not_before__gte=oldest)
-    return revoked.values_list(Value("sid", text), Cast("pk", text), F("revoked_at")).union(
+    revoked = sessions.filter(revoked_at__gte=since)
+    blacklisted = tokens.filter(created_at__gte=since)
+    everyone = times.filter(not_before__gte=oldest)
+    found: Iterable[tuple[str, str, datetime]] = revoked.values_list(
+        Value("sid", text), Cast("pk", text), F("revoked_at")
+    ).union(
         blacklisted.values_list(Value("jti", text), Cast("jti", text), F("created_at")),
-        recent.values_list(Value("not_before", text), Value("", text), F("not_before")),
+        everyone.values_list(Value("everyone", text), Value("", text), F("not_before")),
         all=True,
     )
+    return found

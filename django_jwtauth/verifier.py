@@ -1,4 +1,4 @@
-"""Verifying access tokens. Works without Django, in any Python service."""
+"""Verify access tokens. Works in any Python service, without Django."""
 
 import contextlib
 import hashlib
@@ -21,17 +21,17 @@ MAX_LEEWAY = timedelta(minutes=5)
 class AccessToken:
     """An access token that has been verified; in Django REST framework it is ``request.auth``.
 
-    Holds what the token says, never the token itself.
+    It holds what the token says, and never the token itself.
     """
 
     issuer: str
-    """``iss``"""
+    """``iss``: who issued it."""
     subject: str
-    """``sub``: who it is about. Unique per issuer only."""
+    """``sub``: the user. Unique per issuer only."""
     audience: tuple[str, ...]
-    """``aud``"""
+    """``aud``: the services it is meant for."""
     client_id: str
-    """``client_id``"""
+    """``client_id``: the client it was issued to."""
     jti: str = field(repr=False)
     """``jti``: the id of this token."""
     sid: str
@@ -43,18 +43,18 @@ class AccessToken:
     expires_at: datetime
     """``exp``, in UTC."""
     claims: Mapping[str, Any] = field(repr=False, hash=False)
-    """All claims, as they came. Yours alone: changing them changes no other request."""
+    """All claims, as they were sent. This is a copy: changing it does not affect other requests."""
 
     @property
     def actor(self) -> str:
-        """Who acts as the subject, as a subject himself; empty if it is the subject (``act``, RFC 8693 section 4.1)."""
+        """The subject of the user who acts as this one (``act``, RFC 8693 section 4.1); empty if nobody does."""
         act = self.claims.get("act")
         subject = act.get("sub") if isinstance(act, dict) else None
         return subject if isinstance(subject, str) else ""
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> "AccessToken":
-        """Make one from claims that have been verified."""
+        """Make an access token from claims that have been verified."""
         aud = claims["aud"]
         return cls(
             issuer=claims["iss"],
@@ -73,8 +73,8 @@ class AccessToken:
 class Verifier:
     """Verifies access tokens of one issuer, and remembers which ones it has verified.
 
-    Keys and revocations of the issuer are fetched in the background, from the first use on, and fetched again and
-    again. Safe to share between threads, and after a fork.
+    The issuer's keys and revocation list are fetched in the background, from the first use on, again and again. A
+    verifier can be shared between threads, and used after a fork.
     """
 
     def __init__(
@@ -99,27 +99,30 @@ class Verifier:
         """Say whom to trust. Nothing is fetched yet.
 
         Args:
-            issuer: The ``iss`` of its tokens, compared exactly: an https URL, unless all below is given.
+            issuer: The ``iss`` of its tokens, compared exactly. It must be an https URL, unless ``keys`` or both URLs
+                are given.
             audience: Who we are: the ``aud`` that is accepted, one or several.
-            keys: The issuer's keys, if they are not to be fetched; then there is no revocation list either.
+            keys: The issuer's keys, if they are not to be fetched. Then no revocation list is fetched either.
             jwks_url: Where its keys are; by default where its metadata says (RFC 8414), else
                 ``<issuer>/.well-known/jwks.json``.
             revocations_url: Where its revocation list is; by default where its metadata says, else
-                ``<issuer>/.well-known/jwt-revocations``. ``None`` for an issuer that has none.
-            algorithms: Those that are trusted.
+                ``<issuer>/.well-known/jwt-revocations``. ``None`` for an issuer that has no list.
+            algorithms: The algorithms that are trusted.
             poll_interval: How often the revocation list is read.
-            max_staleness: How long a revocation list is used that cannot be read anew.
+            max_staleness: How long a revocation list is used while no newer one can be read.
             fail_open: Whether tokens are accepted after that, unless they are on the last list.
-            timeout: How long fetching a document may take; and how long a request waits when nothing is known yet.
-            allow_http: Whether http will do: only where nobody else can listen or answer. To this machine it does.
+            timeout: How long fetching a document may take, and how long a request waits for the first one.
+            allow_http: Whether http URLs are accepted: only where nobody else can listen or answer. URLs of this
+                machine may always be http.
             leeway: How far the clocks may differ.
             max_lifetime: How long after its ``iat`` a token is accepted, whatever its ``exp``; ``None`` for no limit
-                but that of the revocation list.
+                except that of the revocation list.
             max_token_length: In bytes; longer tokens are refused unread.
-            cache_size: How many verified tokens are remembered; 0 for none.
+            cache_size: How many verified tokens are remembered; 0 to remember none.
 
         Raises:
-            ValueError: if issuer, audience or an algorithm is none, or a URL is none that can be trusted.
+            ValueError: if the issuer or the audience is empty, an algorithm is unknown, a duration is out of range, or
+                a URL cannot be trusted.
         """
         self.issuer = issuer
         self.audience = (audience,) if isinstance(audience, str) else tuple(audience)
@@ -129,52 +132,47 @@ class Verifier:
             raise ValueError(f"The algorithms are some of {', '.join(ASYMMETRIC_ALGORITHMS)}.")
         if keys is not None and (jwks_url or revocations_url):
             raise ValueError("A verifier has either keys or URLs.")
-        if poll_interval < MIN_POLL_INTERVAL or timeout <= timedelta(0) or not timedelta(0) <= leeway <= MAX_LEEWAY:
-            raise ValueError(
-                f"The poll interval is at least {MIN_POLL_INTERVAL}, the timeout more than 0, and the leeway from 0 to "
-                f"{MAX_LEEWAY}: revocation lists remember no longer."
-            )
+        _check_durations(poll_interval=poll_interval, timeout=timeout, leeway=leeway)
         self.leeway = leeway.total_seconds()
-        # A token may live that long; what claims to be older or from the future is refused even without a limit.
+        # Even without a limit: a token whose ``iat`` is in the future is refused.
         self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()
         self.max_token_length = max_token_length
-        self.keys: jws.Keys
+        self._cache = _VerifiedTokens(cache_size)
         self.revocations: RemoteRevocations | None = None
         if keys is not None:
-            self.keys = keys
-        else:
-            source = Issuer(
-                issuer=issuer,
-                jwks_url=jwks_url,
-                revocations_url=revocations_url,
-                timeout=timeout.total_seconds(),
-                allow_http=allow_http,
+            self.keys: jws.Keys = keys
+            return
+        source = Issuer(
+            issuer=issuer,
+            jwks_url=jwks_url,
+            revocations_url=revocations_url,
+            timeout=timeout.total_seconds(),
+            allow_http=allow_http,
+        )
+        self.keys = RemoteKeys(source, algorithms=algorithms)
+        if revocations_url is not None:
+            self.revocations = RemoteRevocations(
+                source,
+                keys=self.keys,
+                interval=poll_interval.total_seconds(),
+                max_staleness=max_staleness.total_seconds(),
+                fail_open=fail_open,
+                leeway=self.leeway,
             )
-            self.keys = RemoteKeys(source, algorithms=algorithms)
-            if revocations_url is not None:
-                self.revocations = RemoteRevocations(
-                    source,
-                    keys=self.keys,
-                    interval=poll_interval.total_seconds(),
-                    max_staleness=max_staleness.total_seconds(),
-                    fail_open=fail_open,
-                    leeway=self.leeway,
-                )
-        self._cache = _VerifiedTokens(cache_size)
 
     def verify(self, raw: str | bytes, *, scopes: Sequence[str] = (), now: float | None = None) -> AccessToken:
-        """Verify an access token: form, type, signature, issuer, audience, claims, times, revocation, in this order.
+        """Verify an access token: form, type, signature, claims, issuer, audience, times, revocation, in this order.
 
-        No network is involved, but for the first tokens: those wait until keys and revocation list are there.
+        Normally this needs no network: only the first tokens wait until the keys and the revocation list are there.
 
         Args:
             raw: The token as it was sent.
-            scopes: Those that it must have, all of them.
-            now: Seconds since the epoch; by default the time it is.
+            scopes: The scopes that it must have, all of them.
+            now: Seconds since 1970; by default the current time.
 
         Raises:
             InvalidTokenError: with the ``reason`` why it is refused.
-            InsufficientScopeError: if it is good, and lacks a scope.
+            InsufficientScopeError: if it is valid, but lacks a scope.
         """
         if isinstance(scopes, str):
             raise TypeError("scopes is a list of scopes, not a str.")
@@ -188,13 +186,13 @@ class Verifier:
         return token
 
     def _verified_claims(self, raw: str | bytes) -> dict[str, Any]:
-        """Return all that does not change with time: signature and claims, from the cache where they are known."""
+        """Return the claims of a token, checked for all that does not change with time; from the cache if possible."""
         if len(raw) > self.max_token_length:
             raise InvalidTokenError("invalid")
         digest = _digest(raw)
         if (entry := self._cache.get(digest)) is not None:
             key, payload = entry
-            if self.keys.get(key.kid) is key:  # a key that was replaced or withdrawn verifies nothing any more
+            if self.keys.get(key.kid) is key:  # a key that has been replaced or withdrawn verifies nothing any more
                 return jws.reload(payload)
         signed = jws.verify(
             raw,
@@ -203,21 +201,21 @@ class Verifier:
             issuer=self.issuer,
             audience=self.audience,
             max_length=self.max_token_length,
-            ignore_times=True,  # they are checked at each use, by verify()
+            ignore_times=True,  # the times are checked at each use, by verify()
         )
         self._cache.put(digest, (signed.key, signed.payload))
         return signed.claims
 
 
 def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessToken:
-    """Verify an access token of any of several issuers. Each one's keys are good for its own tokens only.
+    """Verify an access token of any of several issuers. The keys of an issuer verify its own tokens only.
 
     Args:
         raw: The token as it was sent.
-        verifiers: One for each issuer, by issuer.
+        verifiers: A verifier for each issuer, by issuer.
 
     Raises:
-        InvalidTokenError: with the ``reason`` why it is refused; ``invalid`` for any other issuer's.
+        InvalidTokenError: with the ``reason`` why it is refused; ``invalid`` for a token of any other issuer.
     """
     if len(verifiers) == 1:
         (verifier,) = verifiers.values()
@@ -230,8 +228,16 @@ def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessTok
     return verifier.verify(raw)
 
 
+def _check_durations(*, poll_interval: timedelta, timeout: timedelta, leeway: timedelta) -> None:
+    if poll_interval < MIN_POLL_INTERVAL or timeout <= timedelta(0) or not timedelta(0) <= leeway <= MAX_LEEWAY:
+        raise ValueError(
+            f"The poll interval is at least {MIN_POLL_INTERVAL}, the timeout more than 0, and the leeway from 0 to "
+            f"{MAX_LEEWAY}: revocation lists remember no longer."
+        )
+
+
 def _digest(raw: str | bytes) -> bytes:
-    """Tell tokens apart by their exact bytes, without keeping them: a memory dump then holds no token of ours."""
+    """Return what the cache finds a token by: a digest of its exact bytes, so that no token is kept in memory."""
     try:
         return hashlib.sha256(raw.encode("ascii") if isinstance(raw, str) else raw).digest()
     except UnicodeEncodeError:
@@ -239,9 +245,9 @@ def _digest(raw: str | bytes) -> bytes:
 
 
 class _VerifiedTokens:
-    """A bounded cache that forgets what was not used for longest.
+    """A bounded cache that evicts the entry that has not been used for the longest time.
 
-    It has no lock: each operation of an ``OrderedDict`` is atomic, and a fork can so leave none locked for ever.
+    It has no lock: each operation of an ``OrderedDict`` is atomic, and a fork cannot leave a lock locked for ever.
     """
 
     def __init__(self, size: int) -> None:

@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from . import conf, revocation_cache
 from ._core.fetch import split_url
-from ._core.revocation_list import MAX_ENTRIES, Document, RevocationList
+from ._core.revocation_list import MAX_ENTRIES, RevocationList, SignedList
 from .database import epoch
 from .keys import Key
 
@@ -41,8 +41,8 @@ _METHODS = "GET, HEAD, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A document."""
+class PublicDocument:
+    """A document as it is sent, and how long caches may keep it."""
 
     body: bytes = field(repr=False)
     content_type: str
@@ -52,7 +52,7 @@ class Published:
     """In seconds."""
 
 
-def public_document(make: Callable[..., Published | None]) -> Callable[..., HttpResponse]:
+def public_document(make: Callable[..., PublicDocument | None]) -> Callable[..., HttpResponse]:
     """Make a view of what makes a document.
 
     That may raise ``Http404``, and returns ``None`` for a document that cannot be had now.
@@ -80,7 +80,7 @@ def public_document(make: Callable[..., Published | None]) -> Callable[..., Http
     return view
 
 
-def _answer(request: HttpRequest, document: Published | None) -> HttpResponse:
+def _answer(request: HttpRequest, document: PublicDocument | None) -> HttpResponse:
     if document is None:
         unavailable = HttpResponse(status=503)
         unavailable["Retry-After"] = "1"
@@ -94,13 +94,13 @@ def _answer(request: HttpRequest, document: Published | None) -> HttpResponse:
 
 
 @public_document
-def jwks() -> Published:
+def jwks() -> PublicDocument:
     """The key set: the public members of all asymmetric keys (RFC 7517 section 5). Empty if there are none."""
     return _json(conf.get_config().signing_keys.public_jwks(), "application/jwk-set+json", JWKS_MAX_AGE)
 
 
 @public_document
-def metadata(path: str = "") -> Published:
+def metadata(path: str = "") -> PublicDocument:
     """The authorization server metadata (RFC 8414): where everything is. Nothing is said of what is not there."""
     issuer = conf.get_config().issuer
     parts = split_url(issuer)
@@ -130,81 +130,86 @@ def metadata(path: str = "") -> Published:
 
 
 @public_document
-def revocations() -> Published | None:
+def revocations() -> PublicDocument | None:
     """The revocation list, signed. There is none without an asymmetric key, since nobody else could verify it."""
     key = _public_signing_key()
     if key is None:
         raise Http404
-    reading = revocation_cache.published(max_age=REVOCATIONS_MAX_AGE)
+    reading = revocation_cache.latest(max_age=REVOCATIONS_MAX_AGE)
     if reading is None:
         return None
     config = conf.get_config()
     issued_at = int(reading.started_at)
-    document = Document(
+    signed_list = SignedList(
         revoked=_bounded(reading.value),
         issued_at=issued_at,
         expires_at=issued_at + REPLAY_SECONDS,
         ttl=math.ceil(config.revocation_poll_interval.total_seconds()),
         max_lifetime=math.ceil(config.access_token_lifetime.total_seconds()),
     )
-    return _last_signed.get(document, issuer=config.issuer, key=key)
+    return _last_signed.get(signed_list, issuer=config.issuer, key=key)
 
 
-def _bounded(snapshot: revocation_cache.Snapshot) -> RevocationList:
-    """Return a list that others do not refuse as too long: at worst, one time stands for everything.
+def _bounded(local: revocation_cache.LocalList) -> RevocationList:
+    """Return a list that others do not refuse as too long. If there are too many ids, one time replaces them all.
 
-    That revokes all access tokens that are older, also those of sessions that live; their clients refresh them.
+    That revokes all older access tokens, also those of sessions that are alive; their clients refresh them.
     """
-    if len(snapshot.sids) + len(snapshot.jtis) <= MAX_ENTRIES:
-        return snapshot.revoked
-    times = [*snapshot.sids.values(), *snapshot.jtis.values()]
+    if len(local.sids) + len(local.jtis) <= MAX_ENTRIES:
+        return local
+    times = [*local.sids.values(), *local.jtis.values()]
     logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
-    everyone = max(math.floor(epoch(max(times))), snapshot.revoked.not_before)
+    everyone = max(math.floor(epoch(max(times))), local.not_before)
     return RevocationList(not_before=everyone)
 
 
 class _LastSigned:
-    """Remembers the last list that was signed: the same is not signed twice in one period."""
+    """Remembers the last list that was signed, so that an unchanged list is signed once in a signing period."""
 
     def __init__(self) -> None:
-        self._renew()
+        self.forget()
         if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
-            os.register_at_fork(after_in_child=self._renew)
+            os.register_at_fork(after_in_child=self.forget)
 
-    def _renew(self) -> None:
-        self._last: tuple[Document, str, Key, Published] | None = None
+    def forget(self) -> None:
+        """Start again with no list and a new lock."""
+        self._last: tuple[SignedList, str, Key, PublicDocument] | None = None
         self._lock = threading.Lock()
 
-    def get(self, document: Document, *, issuer: str, key: Key) -> Published:
-        with self._lock:  # one signs, the others wait for it: sorting and signing a long list takes a second
-            return self._get(document, issuer=issuer, key=key)
+    def get(self, signed_list: SignedList, *, issuer: str, key: Key) -> PublicDocument:
+        """Return the document of this list: the last one, if it says the same."""
+        with self._lock:  # one thread signs and the others wait: sorting and signing a long list takes a second
+            return self._get(signed_list, issuer=issuer, key=key)
 
-    def _get(self, document: Document, *, issuer: str, key: Key) -> Published:
+    def _get(self, signed_list: SignedList, *, issuer: str, key: Key) -> PublicDocument:
         last = self._last
-        if last is not None and last[1:3] == (issuer, key) and _is_same(last[0], document):
-            # Compared entry by entry once per reading: the next time it is the same object.
-            self._last = (document, issuer, key, last[3])
+        if last is not None and last[1:3] == (issuer, key) and _is_same(last[0], signed_list):
+            # The new list is kept: next time it is the same object, and is not compared entry by entry.
+            self._last = (signed_list, issuer, key, last[3])
             return last[3]
-        period = document.issued_at // SIGNING_PERIOD
-        content = [issuer, key.kid, period, document.content()]
-        published = Published(
-            body=document.sign(issuer=issuer, key=key).encode(),
+        period = signed_list.issued_at // SIGNING_PERIOD
+        content = [issuer, key.kid, period, signed_list.content()]
+        document = PublicDocument(
+            body=signed_list.sign(issuer=issuer, key=key).encode(),
             content_type="application/jwt",
             etag=f"W/{_etag(json.dumps(content).encode())}",
             max_age=REVOCATIONS_MAX_AGE,
         )
-        self._last = (document, issuer, key, published)
-        return published
+        self._last = (signed_list, issuer, key, document)
+        return document
 
 
 _last_signed = _LastSigned()
 
 
-def _is_same(one: Document, other: Document) -> bool:
-    """Tell whether two documents say the same in the same period; quickly, for they may be long."""
-    first, second = (
-        replace(document, issued_at=document.issued_at // SIGNING_PERIOD, expires_at=0) for document in (one, other)
-    )
+def forget() -> None:
+    """Forget the document that was signed last, as if this process had just been started."""
+    _last_signed.forget()
+
+
+def _is_same(one: SignedList, other: SignedList) -> bool:
+    """Tell whether two lists say the same and belong to the same signing period. Fast, because they may be long."""
+    first, second = (replace(each, issued_at=each.issued_at // SIGNING_PERIOD, expires_at=0) for each in (one, other))
     return first == second
 
 
@@ -220,9 +225,9 @@ def _url(origin: str, view: Callable[..., HttpResponse] | str) -> str:
         return ""
 
 
-def _json(value: Mapping[str, Any], content_type: str, max_age: int) -> Published:
+def _json(value: Mapping[str, Any], content_type: str, max_age: int) -> PublicDocument:
     body = json.dumps(value).encode()
-    return Published(body=body, content_type=content_type, etag=_etag(body), max_age=max_age)
+    return PublicDocument(body=body, content_type=content_type, etag=_etag(body), max_age=max_age)
 
 
 def _etag(content: bytes) -> str:

@@ -14,8 +14,8 @@ from tests.tools.clocks import stop_clock
 def _clean_process_state():
     """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
     cache.clear()
-    revocation_cache._list.forget()
-    conf._load.cache_clear()
+    revocation_cache.forget()
+    conf.forget()
 
 
 @pytest.fixture(autouse=True)

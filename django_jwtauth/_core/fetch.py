@@ -29,12 +29,12 @@ class FetchError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """What came."""
+class FetchedDocument:
+    """A document as it was sent."""
 
     body: bytes = field(repr=False)
     etag: str
-    """Its entity tag (RFC 9110 section 8.8.3), or nothing."""
+    """Its entity tag (RFC 9110 section 8.8.3); empty if it has none."""
 
 
 def check_url(url: str, *, allow_http: bool) -> str:
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") -> Fetched | None:
+def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") -> FetchedDocument | None:
     """Fetch a document. Redirects are not followed: the URL is the one that is trusted.
 
     Args:
@@ -106,7 +106,7 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
         ) as response:
             if response.status != 200:
                 raise FetchError(f"the answer was {response.status}", response.status)
-            return Fetched(body=_read(response, limit), etag=response.headers.get("ETag", ""))
+            return FetchedDocument(body=_read(response, limit), etag=response.headers.get("ETag", ""))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 304 and etag:

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from ..keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
 from . import jws
 from .fetch import FetchError, check_url, fetch
 from .polling import PolledValue
-from .revocation_list import MAX_BYTES, Document
+from .revocation_list import MAX_BYTES, SignedList
 
 logger = logging.getLogger("django_jwtauth")
 
@@ -178,15 +177,7 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
         _log("The keys", self._issuer.issuer, error)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """The revocation list as it was fetched."""
-
-    document: Document
-    etag: str
-
-
-class RemoteRevocations(PolledValue[Copy]):
+class RemoteRevocations(PolledValue[SignedList]):
     """The revocation list of another issuer."""
 
     def __init__(
@@ -232,16 +223,16 @@ class RemoteRevocations(PolledValue[Copy]):
             raise InvalidTokenError("stale")
         if reading is None:
             return
-        document = reading.value.document
-        jws.check_times(claims, leeway=self._leeway, now=now, max_lifetime=document.max_lifetime)
-        if document.revoked.covers(claims):
+        signed_list = reading.value
+        jws.check_times(claims, leeway=self._leeway, now=now, max_lifetime=signed_list.max_lifetime)
+        if signed_list.revoked.covers(claims):
             raise InvalidTokenError("revoked")
 
-    def read(self, last: Copy | None) -> Copy:
-        """Fetch the list, unless the copy at hand is still the present one.
+    def read(self, last: SignedList | None) -> SignedList:
+        """Fetch the list, unless the server says that the copy at hand is still the current one.
 
         Raises:
-            FetchError: if it cannot be had, or not be trusted.
+            FetchError: if the list cannot be fetched, or must not be trusted.
         """
         url = self._issuer.find_revocations()
         etag = last.etag if last else ""
@@ -252,23 +243,28 @@ class RemoteRevocations(PolledValue[Copy]):
             raise
         now = time.time()
         if fetched is None:
-            # Nobody has signed that nothing is new, so it is believed for as long as the copy itself.
-            if last is None or now >= last.document.expires_at + self._leeway:
-                raise FetchError("only a copy that has expired is to be had")
+            # Nobody has signed this answer ("not modified"), so it cannot prolong the life of the copy at hand.
+            if last is None or now >= last.expires_at + self._leeway:
+                raise FetchError("the server sends no newer list, and the copy at hand has expired")
             return last
         try:
-            document = Document.read(
-                fetched.body, issuer=self._issuer.issuer, keys=self._keys, leeway=self._leeway, now=now
+            signed_list = SignedList.read(
+                fetched.body,
+                issuer=self._issuer.issuer,
+                keys=self._keys,
+                leeway=self._leeway,
+                now=now,
+                etag=fetched.etag,
             )
         except InvalidTokenError as error:
             raise FetchError(f"the list is refused: {error.reason}") from None
-        if last is not None and document.issued_at < last.document.issued_at:
-            # From another process, whose clock or copy is some seconds behind: it tells nothing new, like a 304. If
-            # somebody keeps newer ones back, that ends with the copy at hand.
-            if now >= last.document.expires_at + self._leeway:
-                raise FetchError("it is older than the copy at hand, which has expired")
+        if last is not None and signed_list.issued_at < last.issued_at:
+            # From another process of the issuer, whose clock or copy is some seconds behind: it is treated like "not
+            # modified". If somebody withholds newer lists, that works only until the copy at hand expires.
+            if now >= last.expires_at + self._leeway:
+                raise FetchError("the list is older than the copy at hand, which has expired")
             return last
-        return Copy(document=document, etag=fetched.etag)
+        return signed_list
 
     def report(self, error: Exception) -> None:
         """Log it."""

@@ -54,7 +54,7 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
         for name, value in changes.items():
             setattr(session, name, value)
     if ended_by_save is not None:
-        revocation_cache.reread_on_commit(using)  # an incremental reading would keep the entry
+        revocation_cache.mark_stale_on_commit(using, removed=True)
     revoke_rows(RefreshToken.objects.of(user).exclude(pk=row.pk), reason=RevokedReason.PASSWORD_CHANGED)
 
 

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from django_jwtauth._core import jws
-from django_jwtauth._core.revocation_list import MAX_BYTES, Document, RevocationList
+from django_jwtauth._core.revocation_list import MAX_BYTES, RevocationList, SignedList
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet
 
@@ -17,11 +17,11 @@ KEY = Key.generate("EdDSA")
 OTHER = Key.generate("EdDSA")
 CLAIMS = {"sub": "1", "sid": "session-1", "jti": "token-1", "iat": NOW}
 REVOKED = RevocationList(sids={"session-b": 1, "session-a": 1}, jtis={"b", "a"}, not_before=NOW - 5)
-DOCUMENT = Document(revoked=REVOKED, issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300)
+DOCUMENT = SignedList(revoked=REVOKED, issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300)
 
 
 def read(raw, *, now=NOW, leeway=5, issuer=ISSUER, keys=(KEY,)):
-    return Document.read(raw, issuer=issuer, keys=KeySet(keys), leeway=leeway, now=now)
+    return SignedList.read(raw, issuer=issuer, keys=KeySet(keys), leeway=leeway, now=now)
 
 
 def refused(raw, **kwargs):
@@ -75,7 +75,7 @@ def test_the_same_list_is_written_in_the_same_order():
         "jtis": ["a", "b"],
     }
     other = RevocationList(sids=frozenset(["session-a", "session-b"]), jtis=["b", "a"], not_before=NOW - 5)
-    twin = Document(revoked=other, issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300)
+    twin = SignedList(revoked=other, issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300)
     assert json.dumps(twin.content()) == json.dumps(content)
     assert twin.sign(issuer=ISSUER, key=KEY) == DOCUMENT.sign(issuer=ISSUER, key=KEY)
 
@@ -113,7 +113,9 @@ def test_claims_that_a_reader_does_not_know_are_ignored():
 
 def test_a_hundred_thousand_sessions_are_looked_up_at_once():
     sids = [f"{number:036d}" for number in range(100_000)]
-    document = Document(revoked=RevocationList(sids=sids), issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300)
+    document = SignedList(
+        revoked=RevocationList(sids=sids), issued_at=NOW, expires_at=NOW + 60, ttl=2, max_lifetime=300
+    )
     raw = document.sign(issuer=ISSUER, key=KEY).encode()
     assert len(raw) < MAX_BYTES / 5
     found = read(raw)

@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from django_jwtauth import conf, sessions
 from django_jwtauth._core import jws
-from django_jwtauth._core.revocation_list import Document, RevocationList
+from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication, StatelessUser
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
@@ -67,7 +67,7 @@ class Issuer:
 
     def list(self):
         now = int(time.time())
-        return Document(revoked=self.revoked, issued_at=now, expires_at=now + 60, ttl=1, max_lifetime=300).sign(
+        return SignedList(revoked=self.revoked, issued_at=now, expires_at=now + 60, ttl=1, max_lifetime=300).sign(
             issuer=self.name, key=self.key
         )
 
@@ -104,7 +104,7 @@ def issuers(settings):
     yield make
     # First those who ask, then those who answer.
     settings.JWTAUTH = {}
-    conf._load.cache_clear()
+    conf.forget()
     gc.collect()
     for issuer in made:
         issuer.stop()

@@ -312,7 +312,7 @@ def test_a_reading_under_way_cannot_bring_back_what_was_dropped(monkeypatch):
     thread = threading.Thread(target=lambda: answers.append(entries(revocations)))
     thread.start()
     assert entered.wait(5)
-    revocations.reread()
+    revocations.mark_stale(removed=True)
     go.set()
     thread.join()
     assert [list(answer) for answer in answers] == [[kept]]

@@ -4,10 +4,10 @@ import time
 
 from django_jwtauth import revocation_cache, sessions
 from django_jwtauth._core.polling import Reading
-from django_jwtauth._core.revocation_list import RevocationList
 from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
-from django_jwtauth.revocation_cache import Snapshot
+from django_jwtauth.revocation_cache import LocalList
+from tests.tools.issuers import make_old
 
 
 def entries(known):
@@ -18,9 +18,14 @@ def entries(known):
 
 def hold(**sids):
     """What another thread would have read at this moment."""
-    started, revoked = time.monotonic(), RevocationList(sids=sids)
-    snapshot = Snapshot(full_at=started, sids=sids, jtis={}, revoked=revoked)
-    revocation_cache._list._latest = Reading(value=snapshot, started=started, started_at=time.time())
+    started = time.monotonic()
+    found = LocalList(sids=sids, jtis={}, fully_read_at=started)
+    revocation_cache._list._latest = Reading(value=found, started=started, started_at=time.time())
+
+
+def make_list_old(seconds):
+    """Make it look as if this process had read its list so long ago."""
+    make_old(revocation_cache._list, seconds)
 
 
 def now():

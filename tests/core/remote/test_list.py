@@ -164,10 +164,10 @@ def test_an_older_list_tells_nothing_new_and_only_while_the_copy_at_hand_is_good
     assert verifier.revocations.latest.value is copy
     assert refused(verifier, raw) == "revoked"
     reading = verifier.revocations.latest
-    expired = replace(copy, document=replace(copy.document, expires_at=int(time.time())))
+    expired = replace(copy, expires_at=int(time.time()))
     verifier.revocations._latest = reading = replace(reading, value=expired)
     read_anew(verifier.revocations)
-    assert "it is older than the copy at hand, which has expired" in warned()
+    assert "the list is older than the copy at hand, which has expired" in warned()
     assert verifier.revocations.latest is reading
     assert refused(verifier, raw) == "revoked"
 
@@ -208,10 +208,10 @@ def test_what_is_still_the_present_list_is_not_sent_again_but_believed_until_it_
     assert etags == [None, 'W/"1"', 'W/"1"']
     assert warned() == ""
     reading = verifier.revocations.latest
-    expired = replace(reading.value.document, expires_at=int(time.time()))
-    verifier.revocations._latest = reading = replace(reading, value=replace(reading.value, document=expired))
+    expired = replace(reading.value, expires_at=int(time.time()))
+    verifier.revocations._latest = reading = replace(reading, value=expired)
     read_anew(verifier.revocations)
-    assert "only a copy that has expired is to be had" in warned()
+    assert "the server sends no newer list, and the copy at hand has expired" in warned()
     assert verifier.revocations.latest is reading  # used, until it is too old
 
 

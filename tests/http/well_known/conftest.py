@@ -12,7 +12,7 @@ from tests.tools.well_known import Clock, jwtauth
 @pytest.fixture(autouse=True)
 def _issuer(settings):
     settings.JWTAUTH = jwtauth("ES256")
-    well_known._last_signed = well_known._LastSigned()
+    well_known.forget()
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_the_host_of_the_request_changes_nothing(http, clock, url):
 @each_document
 def test_atomic_requests_open_no_transaction(http, settings, monkeypatch, url):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    revocation_cache._list.forget()
+    revocation_cache.forget()
     with CaptureQueriesContext(connection) as queries:
         assert http.get(url).status_code == 200
     assert len(queries) == (1 if url == LIST else 0)
