@@ -1,6 +1,5 @@
 """The throttles: what is counted, under which identity, and what happens when the cache fails."""
 
-import json
 import re
 import threading
 import time
@@ -11,40 +10,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
-from django.test import RequestFactory, override_settings
-from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
-from rest_framework.parsers import JSONParser
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory
+from django.test import override_settings
 
 from django_jwtauth import sessions
-from django_jwtauth.errors import InvalidScopeError, InvalidTargetError, InvalidTokenError
-from django_jwtauth.serializers import TokenSerializer
-from django_jwtauth.throttling import CountingThrottle, LoginThrottle, RefreshThrottle
-from django_jwtauth.views import TokenView
+from django_jwtauth.throttling import LoginThrottle, RefreshThrottle
 from tests.tools.clocks import stop_clock
-from tests.tools.http import RIGHT
-
-TOKEN, REFRESH = "/auth/token/", "/auth/token/refresh/"
-PUBLIC = "203.0.113.7"
-
-
-def rates(**given):
-    """Set these rates, and switch all others off."""
-    off = dict.fromkeys(["login", "login_address", "login_username", "refresh"])
-    return override_settings(JWTAUTH={"THROTTLE_RATES": {**off, **given}})
-
-
-def attempt(client, username="ada", password="wrong", address=PUBLIC, **extra):
-    body = {"username": username, "password": password}
-    return client.post(TOKEN, body, format="json", REMOTE_ADDR=address, **extra).status_code
-
-
-def request(data, method="post"):
-    made = getattr(RequestFactory(REMOTE_ADDR=PUBLIC), method)("/", json.dumps(data), content_type="application/json")
-    return Request(made, parsers=[JSONParser()])
-
+from tests.tools.http import REFRESH, TOKEN
+from tests.tools.throttles import PUBLIC, attempt, rates, request
 
 # Sign-in
 
@@ -355,22 +327,7 @@ def test_a_window_that_ends_before_the_attempt_is_taken_back_does_no_harm(caplog
     assert not caplog.records
 
 
-# A project's own
-
-
-class NoIdentities(CountingThrottle):
-    pass
-
-
-class UnknownRate(CountingThrottle):
-    def identities(self, request):
-        yield "no such rate", "somebody"
-
-
-@pytest.mark.parametrize(("throttle", "error"), [(NoIdentities, NotImplementedError), (UnknownRate, KeyError)])
-def test_a_mistake_in_a_projects_own_throttle_is_not_taken_for_a_broken_cache(throttle, error):
-    with pytest.raises(error):
-        throttle().allow_request(request({}), None)
+# Names and logs
 
 
 def test_throttling_is_logged_without_names(client, user, caplog):
@@ -409,63 +366,3 @@ def test_private_clients_are_counted_where_the_proxies_are_known(client, user):
     with override_settings(JWTAUTH={"THROTTLE_RATES": given, "NUM_PROXIES": 1}):
         codes = [client.post(TOKEN, body, headers={"X-Forwarded-For": "10.1.2.3"}).status_code for _ in range(3)]
     assert codes == [401, 401, 429]
-
-
-class RefusingSerializer(TokenSerializer):
-    """A project's second factor, which the serializer checks."""
-
-    def validate(self, attrs):
-        raise serializers.ValidationError("Wrong code.")
-
-
-class RefusingView(TokenView):
-    serializer_class = RefusingSerializer
-
-
-def test_what_a_serializer_of_a_project_refuses_is_a_failure(user):
-    def attempt(body):
-        return RefusingView.as_view()(APIRequestFactory().post("/", body, REMOTE_ADDR=PUBLIC)).status_code
-
-    with rates(login="2/min", login_username=None, login_address=None):
-        assert [attempt({"username": "ada"}) for _ in range(3)] == [400, 400, 400]
-        assert [attempt({"username": "ada", "password": "x"}) for _ in range(3)] == [400, 400, 429]
-
-
-class RaisingView(TokenView):
-    error = None
-
-    def authenticate_user(self, request, credentials):
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    ("error", "is_failure"),
-    [
-        (InvalidTokenError("otp"), True),
-        (AuthenticationFailed(), True),
-        (serializers.ValidationError("Wrong code."), True),
-        (serializers.ValidationError({"code": ["Wrong code."]}), True),
-        (serializers.ValidationError({"code": ["Missing."]}, code="required"), False),
-        (InvalidScopeError("No such scope."), False),
-        (InvalidTargetError("No such resource."), False),
-        (PermissionDenied(), False),
-        (ZeroDivisionError(), False),
-        (SystemExit(), False),
-    ],
-    ids=repr,
-)
-def test_which_errors_are_failed_sign_ins(user, error, is_failure):
-    view = RaisingView.as_view(error=error)
-
-    def attempt():
-        try:
-            return view(APIRequestFactory().post("/", RIGHT, REMOTE_ADDR=PUBLIC)).status_code
-        except BaseException as raised:
-            if raised is error:
-                return None
-            raise
-
-    with rates(login="1/min"):
-        first, second = attempt(), attempt()
-    assert first != 429
-    assert (second == 429) == is_failure
