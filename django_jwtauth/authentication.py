@@ -1,6 +1,6 @@
 """Authentication classes for Django REST framework, and the user of a stateless request.
 
-REST framework imports this module while it imports its own views, at times before the apps are loaded: so nothing
+REST framework imports this module while it imports its own views, which may be before the apps are loaded. So nothing
 here imports models.
 """
 
@@ -27,17 +27,17 @@ from .verifier import AccessToken, verify_any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatelessUser:
-    """The user of a request that was authenticated by its token alone. There may be no such user in any database.
+    """The user of a request that was authenticated by its token alone. The user need not exist in any database.
 
-    Claims are read as attributes where they are there: ``request.user.tenant``.
+    The token's claims can be read as attributes: ``request.user.tenant``.
     """
 
     issuer: str
-    """Who says so. A subject is unique per issuer only, so the identity is both."""
+    """The token's ``iss``. A subject is unique per issuer only, so issuer and ``pk`` together identify the user."""
     pk: str
     """The token's ``sub``."""
     token: AccessToken = field(compare=False, repr=False)
-    """What else is known."""
+    """The verified token, with all its claims."""
 
     is_authenticated = True
     is_anonymous = False
@@ -45,17 +45,17 @@ class StatelessUser:
 
     @property
     def is_staff(self) -> bool:
-        """Only if the token says so; see :func:`django_jwtauth.hooks.staff`."""
+        """Whether the token says so; see :func:`django_jwtauth.hooks.staff`."""
         return self.token.claims.get("is_staff") is True
 
     @property
     def is_superuser(self) -> bool:
-        """Only if the token says so; see :func:`django_jwtauth.hooks.staff`."""
+        """Whether the token says so; see :func:`django_jwtauth.hooks.staff`."""
         return self.token.claims.get("is_superuser") is True
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The names of the groups that the token names; see :func:`django_jwtauth.hooks.groups`."""
+        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`."""
         return self._names("groups")
 
     @property
@@ -64,29 +64,29 @@ class StatelessUser:
         return self.pk
 
     def get_username(self) -> str:
-        """Return the subject: what is known of the name."""
+        """Return the subject. Tokens need not contain a user name."""
         return self.pk
 
     def get_all_permissions(self, obj: object = None) -> set[str]:
-        """Return the permissions that the token names; see :func:`django_jwtauth.hooks.permissions`.
+        """Return the permissions in the token; see :func:`django_jwtauth.hooks.permissions`.
 
         Args:
-            obj: With an object there are none, as in Django's own backend.
+            obj: For an object the result is empty, as in Django's own backend.
         """
         return set() if obj is not None else set(self._names("permissions"))
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Tell whether the token names a permission, like ``"orders.add_order"``, or is a superuser's."""
+        """Tell whether the token contains a permission, like ``"orders.add_order"``, or belongs to a superuser."""
         return self.is_superuser or perm in self.get_all_permissions(obj)
 
     def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        """Tell whether the token names all of these permissions."""
+        """Tell whether :meth:`has_perm` is true for all of these permissions."""
         if isinstance(perm_list, str):
-            raise ValueError("perm_list must be an iterable of permissions.")  # as Django's own does
+            raise ValueError("perm_list must be an iterable of permissions.")  # as Django's does
         return all(self.has_perm(perm, obj) for perm in perm_list)
 
     def has_module_perms(self, app_label: str) -> bool:
-        """Tell whether the token names any permission of an app."""
+        """Tell whether the token contains any permission of an app, or belongs to a superuser."""
         return self.is_superuser or any(perm.partition(".")[0] == app_label for perm in self.get_all_permissions())
 
     def _names(self, claim: str) -> tuple[str, ...]:
@@ -97,26 +97,29 @@ class StatelessUser:
         return self.pk
 
     def __getattr__(self, name: str) -> Any:
-        # Only called for what is no attribute of its own. Not for names that copying and unpickling ask for.
+        # Called only if there is no such attribute. Copying and unpickling ask for names that must not be looked up.
         if not name.startswith("_") and name not in ("issuer", "pk", "token") and name in self.token.claims:
             return self.token.claims[name]
         raise AttributeError(f"The token has no claim {name!r}.")
 
 
 class BearerAuthentication(BaseAuthentication):
-    """What the two classes below share: the ``Authorization: Bearer`` header (RFC 6750 section 2.1)."""
+    """The base of all classes below. Reads the header ``Authorization: Bearer`` (RFC 6750 section 2.1).
+
+    A subclass says in :meth:`authenticate_token` how a token is verified.
+    """
 
     www_authenticate_realm = "api"
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
-        """Authenticate the request by its header.
+        """Authenticate the request by its bearer token.
 
         Returns:
-            The user and the token, or ``None`` if there is no bearer token.
+            The user and the token, or ``None`` if the request has no bearer token.
 
         Raises:
-            AuthenticationFailed: with ``detail``, ``code`` and ``reason``, if the token is refused.
+            AuthenticationFailed: if the token is refused; with ``detail``, ``code`` and ``reason``.
         """
         _refuse_unusable_settings()
         try:
@@ -126,10 +129,10 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed(error_body(error)) from None
 
     def get_raw_token(self, request: Request) -> bytes | str | None:
-        """Return the token in the header as it was sent, or ``None`` if the header is missing or of another scheme.
+        """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.
 
         Raises:
-            InvalidTokenError: ``bad_authorization_header``, if it is not ``Bearer`` and one word.
+            InvalidTokenError: with the code ``bad_authorization_header``, if it is not ``Bearer`` and one word.
         """
         parts = _header_parts(request)
         if parts is None:
@@ -139,7 +142,10 @@ class BearerAuthentication(BaseAuthentication):
         return parts[1]
 
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
-        """Verify an access token, wherever it came from.
+        """Verify an access token, whether it came in the header or in a cookie.
+
+        Args:
+            raw: The token as it was sent.
 
         Returns:
             The user and the token.
@@ -150,25 +156,31 @@ class BearerAuthentication(BaseAuthentication):
         raise NotImplementedError
 
     def authenticate_header(self, request: Request) -> str:
-        """Return ``WWW-Authenticate``; with ``invalid_token`` only if there was one (RFC 6750 section 3.1)."""
+        """Return the value of ``WWW-Authenticate`` for a response with status 401 (RFC 6750 section 3).
+
+        It says ``error="invalid_token"`` only if the header of the request held a token.
+        """
         challenge = f'Bearer realm="{self.www_authenticate_realm}"'
         parts = _header_parts(request)
         return f'{challenge}, error="invalid_token"' if parts and len(parts) > 1 else challenge
 
 
 class JWTAuthentication(BearerAuthentication):
-    """Authenticates by an access token, and loads the user through its session: one query.
+    """Authenticates by an access token, and loads the user through the token's session with one query.
 
-    Whatever ends the session, deactivates the user or changes the password acts at the next request.
+    Ending the session, deactivating the user and changing the password take effect at the next request.
     """
 
     @sensitive_variables()
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
-        """Verify an access token and its session. A bad signature costs no query."""
+        """Verify an access token, then look up its session. A token with a bad signature costs no query."""
         return self.authenticate_session(conf.get_config().verifier.verify(raw))
 
     def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
-        """Look up the session of an access token that has been verified. One query.
+        """Look up the session of a verified access token with one query.
+
+        Args:
+            token: The token.
 
         Returns:
             The user and the token.
@@ -192,18 +204,18 @@ class JWTAuthentication(BearerAuthentication):
 
 
 class CookieMixin(BearerAuthentication):
-    """Reads the access cookie of the browser endpoints where there is no header, and enforces Django's CSRF check.
+    """Reads the access cookie of the browser endpoints if there is no bearer header, and enforces Django's CSRF check.
 
-    A header wins: it is never sent by itself, so it needs no such check.
+    The header takes precedence. It needs no CSRF check, since a browser never sends it by itself.
     """
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
-        """Authenticate by the header, else by the cookie.
+        """Authenticate the request by the header, or by the cookie if there is no bearer header.
 
         Raises:
             AuthenticationFailed: if the token is refused, or there are several cookies of that name.
-            PermissionDenied: if the cookie is good, and the CSRF check of an unsafe method fails.
+            PermissionDenied: if the token in the cookie is accepted, but the CSRF check of an unsafe method fails.
             ParseError: if that check cannot read the body.
         """
         _vary_on_cookie(request)
@@ -214,23 +226,23 @@ class CookieMixin(BearerAuthentication):
 
     @sensitive_variables()
     def get_raw_token(self, request: Request) -> bytes | str | None:
-        """Return the token in the header, else that in the cookie."""
+        """Return the token in the header, or the one in the cookie if there is no bearer header."""
         if _header_parts(request) is not None:
             return super().get_raw_token(request)
         return read_cookie(request._request, conf.get_config().cookies.access_name) or None
 
 
 class StatelessJWTAuthentication(BearerAuthentication):
-    """Authenticates by an access token alone, ours or one of ``TRUSTED_ISSUERS``.
+    """Authenticates by an access token alone, ours or that of one of ``TRUSTED_ISSUERS``.
 
-    No query, but for one per poll interval that reads our revocation list; those of other issuers are read by threads
-    of their own. The user is a :class:`StatelessUser`. Revocation acts within ``REVOCATION_POLL_INTERVAL``, for tokens
-    of other issuers two seconds later.
+    It needs no query, except one per poll interval that reads our revocation list; background threads fetch the lists
+    of other issuers. The user is a :class:`StatelessUser`. Revocation takes effect within ``REVOCATION_POLL_INTERVAL``,
+    for tokens of other issuers up to two seconds later.
     """
 
     @sensitive_variables()
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
-        """Verify an access token, and that it is not on the revocation list."""
+        """Verify an access token, and check the revocation list."""
         config = conf.get_config()
         token = verify_any(raw, config.verifiers)
         if token.issuer == config.issuer and config.local is not None:
@@ -239,26 +251,26 @@ class StatelessJWTAuthentication(BearerAuthentication):
 
 
 class JWTCookieAuthentication(CookieMixin, JWTAuthentication):
-    """:class:`JWTAuthentication` by header, or by the access cookie of the browser endpoints."""
+    """:class:`JWTAuthentication` by the header, or by the access cookie of the browser endpoints."""
 
 
 class StatelessJWTCookieAuthentication(CookieMixin, StatelessJWTAuthentication):
-    """:class:`StatelessJWTAuthentication` by header, or by the access cookie of the browser endpoints."""
+    """:class:`StatelessJWTAuthentication` by the header, or by the access cookie of the browser endpoints."""
 
 
 def _vary_on_cookie(request: Request) -> None:
-    """Have the view say that its answer depends on the cookies; a cache would give it to the next visitor."""
+    """Make the view's response vary on cookies. Otherwise a cache could give it to other visitors."""
     headers = getattr((request.parser_context or {}).get("view"), "headers", None)
     if headers is not None:
         headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie"]))
 
 
 def _refuse_unusable_settings() -> None:
-    """Say what REST framework's own error, at each request without a token, would not."""
+    """Name the setting to change. REST framework's own errors, one per request, would not."""
     if not conf.get_config().verifiers:
         raise ImproperlyConfigured(
-            "Nobody's tokens are accepted: add 'django_jwtauth' to INSTALLED_APPS to issue tokens, or set "
-            "JWTAUTH['TRUSTED_ISSUERS'] to accept those of others."
+            "No tokens are accepted: add 'django_jwtauth' to INSTALLED_APPS to issue tokens, or set "
+            "JWTAUTH['TRUSTED_ISSUERS'] to accept the tokens of other issuers."
         )
     if not apps.is_installed("django.contrib.auth") and "UNAUTHENTICATED_USER" not in api_settings.user_settings:
         raise ImproperlyConfigured(
@@ -268,7 +280,7 @@ def _refuse_unusable_settings() -> None:
 
 
 def _header_parts(request: Request) -> list[bytes] | None:
-    """Split a bearer header at its spaces; ``None`` if there is none. Schemes are case-insensitive (RFC 9110)."""
+    """Split a bearer header at its spaces; ``None`` without one. Schemes are case-insensitive (RFC 9110)."""
     try:
         header = get_authorization_header(request)
     except UnicodeEncodeError:

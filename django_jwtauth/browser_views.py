@@ -1,7 +1,7 @@
-"""The endpoints for browsers: tokens in cookies that no script can read, and never in a body.
+"""The endpoints for browsers: tokens are in cookies that no script can read, and never in a body.
 
-Every request that changes anything must pass Django's CSRF check, sign-in included: another page could otherwise
-sign a visitor in as its author (login CSRF).
+Every request that changes anything must pass Django's CSRF check, including sign-in: otherwise another site could sign
+a visitor in to an account of its own (login CSRF).
 """
 
 import contextlib
@@ -27,109 +27,107 @@ BROWSER = RefreshToken.Transport.BROWSER
 
 
 class BrowserView(JWTAuthView):
-    """What these endpoints share."""
+    """The base of these endpoints: the CSRF check, and the tokens in the request's cookies."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Enforce the CSRF check, before anything is counted or done."""
-        enforce_csrf(request._request)
+        enforce_csrf(request._request)  # before anything is counted or done
         super().initial(request, *args, **kwargs)
 
     @sensitive_variables()
     def refresh_cookie(self, request: Request) -> str | None:
-        """Return the refresh token that the browser has sent, if any.
+        """Return the refresh token in the cookie, or ``None`` without one.
 
         Raises:
-            InvalidTokenError: ``invalid``, if it has sent several.
+            InvalidTokenError: ``invalid``, if there are several cookies of that name.
         """
         return read_cookie(request._request, conf.get_config().cookies.refresh_name)
 
     @sensitive_variables()
-    def held_sessions(self, request: Request) -> list[RefreshToken]:
-        """Return the session of the refresh cookie and, if that is another, the one of the access cookie."""
-        held: list[RefreshToken] = []
+    def cookie_sessions(self, request: Request) -> list[RefreshToken]:
+        """Return the session of the refresh cookie and, if it is a different one, the session of the access cookie."""
+        found: list[RefreshToken] = []
         with contextlib.suppress(InvalidTokenError):
             if raw := self.refresh_cookie(request):
-                held.append(sessions.find_by_refresh_token(raw))
+                found.append(sessions.find_by_refresh_token(raw))
         with contextlib.suppress(InvalidTokenError):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid
-                if sid not in [str(session.pk) for session in held]:
-                    held += RefreshToken.objects.select_related("user").with_sid(sid)
-        return held
+                if sid not in [str(session.pk) for session in found]:
+                    found += RefreshToken.objects.select_related("user").with_sid(sid)
+        return found
 
 
 class CookiePairView(BrowserView):
-    """What sign-in and refresh share: the answer."""
+    """The base of sign-in and refresh: a response that puts the tokens into cookies."""
 
     @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
-        """Return the body of the answer. It holds no token."""
+        """Return the body of the response. It contains no token."""
         data: dict[str, Any] = super().get_success_data(pair)  # type: ignore[misc]
         return {name: value for name, value in data.items() if name not in ("access", "refresh", "token_type")}
 
     @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
-        """Answer, with the tokens in cookies that live as long as they."""
+        """Return the response. Each cookie lives as long as its token."""
         response: Response = super().respond(request, pair)  # type: ignore[misc]
         cookies = conf.get_config().cookies
         cookies.set_access(response, pair.access, max_age=pair.expires_in)
-        if not self.is_held(request, pair.refresh):
+        if not self.has_refresh_cookie(request, pair.refresh):
             cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
         return response
 
     @sensitive_variables()
-    def is_held(self, request: Request, refresh: str) -> bool:
-        """Tell whether the browser has this refresh token: to set it again could only replace a later one."""
+    def has_refresh_cookie(self, request: Request, refresh: str) -> bool:
+        """Tell whether the browser already has this refresh token. Setting it again might overwrite a later one."""
         with contextlib.suppress(InvalidTokenError):
             return self.refresh_cookie(request) == refresh
         return False
 
 
 class CSRFCookieView(BrowserView):
-    """What those share that hand out a CSRF token: its cookie is in their answer whatever middleware there is."""
+    """The base of the endpoints that hand out a CSRF token: they set its cookie even without Django's middleware."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view function."""
         return write_csrf_cookie(super().as_view(**initkwargs))
 
 
 class BrowserCSRFView(CSRFCookieView):
-    """Hand out the CSRF token, to pages that may send requests here but cannot read this host's cookies."""
+    """Hand out the CSRF token to pages of other origins, which may send requests here but cannot read the cookie."""
 
     serializer_class: Any = serializers.EmptySerializer
 
     def get(self, request: Request) -> Response:
-        """Answer it, unless a page asks that could not use it."""
         if not is_trusted_origin(request._request):
             refuse_csrf("Origin checking failed.")
         return Response({"csrf_token": get_token(request._request)})
 
 
 class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
-    """Sign in: credentials against cookies."""
+    """Sign in: exchange credentials for cookies."""
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
-        """Start a session for this browser, and end the one that it has had so far."""
+        """Start a session for this browser, and end the one it had before."""
         pair = sessions.start(
             user, request=request._request, amr=["pwd"], scope=scope, audience=audience, transport=BROWSER
         )
-        for former in self.held_sessions(request):
+        for former in self.cookie_sessions(request):
             sessions.revoke(former.pk, reason=RevokedReason.LOGOUT)
         return pair
 
     @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
-        """Add the CSRF token, which is another one after a sign-in."""
+        """Add the CSRF token: sign-in replaces it."""
         rotate_token(self.request._request)
         return {**super().get_success_data(pair), "csrf_token": get_token(self.request._request)}
 
 
 class BrowserRefreshThrottle(RefreshThrottle):
-    """Counts by the session of the cookie."""
+    """Counts refreshes per session of the cookie."""
 
+    @sensitive_variables()
     def raw_token(self, request: Request) -> Any:
-        """Return the token of the cookie."""
+        """Return the token in the cookie, or ``None`` if there is not exactly one."""
         try:
             return read_cookie(request._request, conf.get_config().cookies.refresh_name)
         except InvalidTokenError:
@@ -137,17 +135,17 @@ class BrowserRefreshThrottle(RefreshThrottle):
 
 
 class BrowserRefreshView(CookiePairView, TokenRefreshView):
-    """Exchange the refresh token of the cookie.
+    """Exchange the refresh token in the cookie.
 
-    An answer that refuses clears no cookie: by the time it arrives, another tab may have signed in anew.
+    A refusal clears no cookie: by the time it arrives, another tab may have signed in again.
     """
 
-    serializer_class: Any = serializers.AskedSerializer
+    serializer_class: Any = serializers.ScopeAndResourceSerializer
     throttle_classes = (BrowserRefreshThrottle,)
 
     @sensitive_variables()
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
-        """Rotate; see :func:`django_jwtauth.sessions.refresh`."""
+        """Refresh the session of the cookie; arguments as for :func:`django_jwtauth.sessions.refresh`."""
         raw = self.refresh_cookie(request)
         if raw is None:
             raise InvalidTokenError("not_authenticated", code="not_authenticated")
@@ -155,13 +153,12 @@ class BrowserRefreshView(CookiePairView, TokenRefreshView):
 
 
 class BrowserLogoutView(BrowserView):
-    """Sign this browser out."""
+    """Sign this browser out. The cookies are cleared even if their session ended long ago."""
 
     serializer_class: Any = serializers.EmptySerializer
 
     def post(self, request: Request) -> Response:
-        """End the session of the cookies, and clear them, also where the session has ended long ago."""
-        for session in self.held_sessions(request):
+        for session in self.cookie_sessions(request):
             if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
                 send_logged_out(request, session.user)
         response = Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,4 +1,4 @@
-"""System checks: what cannot work, and with ``--deploy`` what is risky. Each names the way out."""
+"""System checks: what cannot work, and with ``--deploy`` also what is risky. Each says in its hint what to do."""
 
 import inspect
 import typing
@@ -23,7 +23,7 @@ _PER_PROCESS_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: a setting cannot be used."""
+    """E001: a setting is invalid."""
     return [
         checks.Error(problem, hint='See the page "Settings" of the documentation.', id="jwtauth.E001")
         for problem in _problems()
@@ -31,7 +31,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E002: a hook cannot be imported; E003: it cannot be called as hooks are, or gives something else; E004: async."""
+    """E002: a hook cannot be imported; E003: it has the wrong parameters or return type; E004: it is async."""
     if _problems():
         return []
     config = conf.get_config()
@@ -48,41 +48,40 @@ def _hook_problem(what: str, hook: Any, returns: type) -> checks.CheckMessage | 
         try:
             hook = claims.load(hook)
         except Exception as error:
-            hint = "It is the dotted path of a function, like 'project.auth.add_tenant'."
+            hint = "Set it to the dotted path of a function, like 'project.auth.add_tenant'."
             return checks.Error(f"{called} cannot be imported: {error}", hint=hint, id="jwtauth.E002")
-    hint = (
-        f"A hook is def hook(user, *, request, session) and returns {'a mapping' if returns is Mapping else 'names'}."
-    )
+    result = "a mapping" if returns is Mapping else "an iterable of names"
+    hint = f"Write it as def hook(user, *, request, session), and return {result}."
     try:
         inspect.signature(hook).bind(None, request=None, session=None)
     except (TypeError, ValueError):
-        return checks.Error(f"{called} cannot be called.", hint=hint, id="jwtauth.E003")
+        return checks.Error(f"{called} cannot be called as a hook.", hint=hint, id="jwtauth.E003")
     if inspect.iscoroutinefunction(hook):
-        hint = "Hooks are plain functions: they run while the token is made."
+        hint = "Make it a plain function: hooks run while the token is made."
         return checks.Error(f"{called} is async.", hint=hint, id="jwtauth.E004")
     if not _may_return(hook, returns):
-        return checks.Error(f"{called} is annotated to return something else.", hint=hint, id="jwtauth.E003")
+        return checks.Error(f"{called} is annotated to return the wrong type.", hint=hint, id="jwtauth.E003")
     return None
 
 
 def _may_return(hook: Any, expected: type) -> bool:
-    """Tell whether a function's annotation, if it has one that can be read, fits."""
+    """Tell whether a function's return annotation fits, or cannot be judged."""
     try:
         annotation = typing.get_type_hints(hook).get("return", Any)
     except Exception:
-        return True  # names that are there for type checkers only
+        return True  # the annotation uses names that only type checkers see
     if annotation is Any:
         return True
     kind = typing.get_origin(annotation) or annotation
     if not isinstance(kind, type) or kind is UnionType or typing.is_typeddict(kind):
-        return True  # of unions and the like nothing is said; typed dicts are dicts
-    # A text is iterable too, but no list of names.
+        return True  # unions and the like are not judged; typed dicts are dicts
+    # A str is iterable too, but not a list of names.
     return issubclass(kind, expected) and not issubclass(kind, str)
 
 
 def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E009: CLAIMS names an attribute that users have not, or that is no value."""
-    hint = "A path goes from the user by attributes to a value, like 'profile.organisation_id'."
+    """E009: a path in CLAIMS names an attribute that users do not have, or one that is not a value."""
+    hint = "A path leads from the user through attributes to a value, like 'profile.organisation_id'."
     return [
         checks.Error(f"JWTAUTH['CLAIMS'][{claim!r}]: {problem}", hint=hint, id="jwtauth.E009")
         for claim, path in (() if _problems() else conf.get_config().claims.items())
@@ -91,7 +90,7 @@ def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _path_problem(path: tuple[str, ...]) -> str:
-    """Say what is wrong with a path of attributes, as far as the models tell."""
+    """Return what is wrong with a path of attributes, as far as the models show; empty if nothing is."""
     model: Any = get_user_model()
     for name in path:
         attribute = f"{model._meta.label}.{name}"
@@ -102,18 +101,18 @@ def _path_problem(path: tuple[str, ...]) -> str:
         try:
             field = model._meta.get_field(name)
         except FieldDoesNotExist:
-            return ""  # a property: who knows what it gives
-        # `organisation_id` finds the field `organisation`, but is a value; a generic relation leads anywhere.
+            return ""  # a property, whose value is not known yet
+        # `organisation_id` also finds the field `organisation`, but is a value. A generic relation may lead anywhere.
         if name != field.name or field.related_model is None:
             return ""
         if field.one_to_many or field.many_to_many:
             break
         model = field.related_model
-    return f"{attribute} is no value, but what is related."
+    return f"{attribute} is a relation, not a value."
 
 
 def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E005: SUBJECT_FIELD is no field; E006: it is not unique."""
+    """E005: SUBJECT_FIELD is not a field; E006: the field is not unique."""
     name = "pk" if _problems() else conf.get_config().subject_field
     if name == "pk":
         return []
@@ -121,16 +120,16 @@ def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         field = get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
-        hint = "Take a unique field that never changes, or leave the setting out."
+        hint = "Use a unique field that never changes, or leave the setting out."
         return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label} has no field {name!r}.", hint=hint, id="jwtauth.E005")]
     if not getattr(field, "unique", False):
-        hint = "Two users with one subject would be one to every service. Make the field unique, or take 'pk'."
+        hint = "Two users with the same subject would be one user to every service. Make the field unique, or use 'pk'."
         return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label}.{name} is not unique.", hint=hint, id="jwtauth.E006")]
     return []
 
 
 def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E007: users are in another database; E008: the database is not supported."""
+    """E007: users are in a different database; E008: the database is not supported."""
     messages: list[checks.CheckMessage] = []
     alias = RefreshToken.write_alias()
     users = router.db_for_write(get_user_model())
@@ -138,7 +137,7 @@ def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = "Route the app 'django_jwtauth' and the user model to the same database."
         messages.append(
             checks.Error(
-                f"Users are written to {users!r}, their sessions to {alias!r}: one query cannot join them.",
+                f"Users are written to {users!r}, their sessions to {alias!r}, so one query cannot join them.",
                 hint=hint,
                 id="jwtauth.E007",
             )
@@ -151,15 +150,15 @@ def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: there is a proxy, and NUM_PROXIES does not tell of it."""
+    """W001: there is a proxy, but NUM_PROXIES is 0."""
     behind = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or getattr(settings, "USE_X_FORWARDED_HOST", False)
     if _problems() or not behind or conf.get_config().num_proxies:
         return []
     hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For."
     return [
         checks.Warning(
-            "A proxy is configured, but NUM_PROXIES is 0: sign-ins cannot be throttled by address, and sessions show "
-            "the proxy's.",
+            "Django's settings imply a proxy, but NUM_PROXIES is 0: sign-ins cannot be throttled by address, and "
+            "sessions show the address of the proxy.",
             hint=hint,
             id="jwtauth.W001",
         )
@@ -167,26 +166,26 @@ def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_cache(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W002: the throttles count per process only."""
+    """W002: the throttles of each process count for themselves."""
     backend = str(settings.CACHES.get("default", {}).get("BACKEND", ""))
     if _problems() or not backend.endswith(_PER_PROCESS_CACHES) or not any(conf.get_config().throttle_rates.values()):
         return []
-    hint = "Use a cache that all processes share, such as Redis; or switch the rates off where a proxy throttles."
-    message = "The default cache is each process's own, so the throttles allow their rate once per process."
+    hint = "Use a cache that all processes share, such as Redis; or set all rates to None, if a proxy throttles."
+    message = "Each process has a default cache of its own, so the throttles allow their rate once per process."
     return [checks.Warning(message, hint=hint, id="jwtauth.W002")]
 
 
 def check_window(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W003: no grace period."""
+    """W003: there is no grace period."""
     if _problems() or conf.get_config().refresh_grace_period:
         return []
-    hint = "Unless every client refreshes strictly one at a time, allow some seconds (RFC 9700 section 4.14.2)."
-    message = "REFRESH_GRACE_PERIOD is 0: two tabs that refresh at once, or a lost answer, end a session as stolen."
+    hint = "Allow some seconds, unless every client refreshes strictly one at a time (RFC 9700 section 4.14.2)."
+    message = "REFRESH_GRACE_PERIOD is 0: two tabs that refresh at once, or a lost response, end a session as stolen."
     return [checks.Warning(message, hint=hint, id="jwtauth.W003")]
 
 
 def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W004: with asymmetric keys, other services verify, and need an https issuer (RFC 8414 section 2)."""
+    """W004: other services can verify tokens, but the issuer is not an https URL (RFC 8414 section 2)."""
     if _problems():
         return []
     config = conf.get_config()
@@ -195,21 +194,21 @@ def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
     if all(key.is_symmetric for key in config.signing_keys) or is_url:
         return []
     hint = "Set JWTAUTH['ISSUER'] to the https URL of this service."
-    message = f"Other services can verify the tokens, but their issuer {config.issuer!r} is no https URL."
+    message = f"Other services can verify the tokens, but the issuer {config.issuer!r} is not an https URL."
     return [checks.Warning(message, hint=hint, id="jwtauth.W004")]
 
 
 def check_fail_open(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W005: revoked tokens pass while revocations cannot be read."""
+    """W005: revoked tokens are accepted while the revocation list cannot be read."""
     if _problems() or not conf.get_config().revocation_fail_open:
         return []
-    hint = "Leave JWTAUTH['REVOCATION_FAIL_OPEN'] out unless availability outweighs revocation."
-    message = "REVOCATION_FAIL_OPEN is on: while revocations cannot be read, revoked tokens are accepted."
+    hint = "Leave JWTAUTH['REVOCATION_FAIL_OPEN'] out, unless availability is more important than revocation."
+    message = "REVOCATION_FAIL_OPEN is on: while the revocation list cannot be read, revoked tokens are accepted."
     return [checks.Warning(message, hint=hint, id="jwtauth.W005")]
 
 
 def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W006: another class stands before ours and decides what a refusal looks like."""
+    """W006: another class is listed before ours, and decides what a refusal looks like."""
     rest = getattr(settings, "REST_FRAMEWORK", {})
     names = [_name(item) for item in rest.get("DEFAULT_AUTHENTICATION_CLASSES", ())]
     ours = next((index for index, name in enumerate(names) if name.startswith(_OURS)), len(names))
@@ -217,14 +216,14 @@ def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
     if not first or ours == len(names):
         return []
     hint = "List the class of django_jwtauth first."
-    message = f"{first} is listed before ours: API clients get its 403 or its challenge instead of a 401 for tokens."
+    message = f"{first} comes before our class: API clients get its 403 or its challenge instead of a 401 for tokens."
     return [checks.Warning(message, hint=hint, id="jwtauth.W006")]
 
 
 def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W007: another issuer's keys are fetched over http."""
+    """W007: the keys of another issuer may be fetched over http."""
     given = {} if _problems() else getattr(settings, "JWTAUTH", {}).get("TRUSTED_ISSUERS", {})
-    hint = "Use https, or make sure that nobody else can reach the network between the two."
+    hint = "Use https, unless nobody else can reach the network between the two."
     return [
         checks.Warning(
             f"The keys of {issuer!r} may be fetched over http: whoever can answer in its place can sign in as anybody.",
@@ -237,22 +236,22 @@ def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W008: cookies of the browser endpoints travel over http; W009: all hosts of a domain get them; W010: the CSRF
-    cookie stays at home where they do not."""
+    """W008: tokens in cookies are sent over http; W009: all hosts of a domain get them; W010: requests from other sites
+    carry them, but not the CSRF cookie."""
     if _problems():
         return []
     cookies = conf.get_config().cookies
     messages: list[checks.CheckMessage] = []
-    if not cookies.secure and not settings.DEBUG:  # of that, Django itself warns
-        message = "JWTAUTH['COOKIES']['secure'] is off: tokens in cookies are sent over http, for all to read."
+    if not cookies.secure and not settings.DEBUG:  # Django itself warns about DEBUG
+        message = "JWTAUTH['COOKIES']['secure'] is off: tokens in cookies are sent over http, for everybody to read."
         messages.append(checks.Warning(message, hint="Switch it off for development only.", id="jwtauth.W008"))
     if cookies.domain:
-        message = f"JWTAUTH['COOKIES']['domain']: every host of {cookies.domain} gets the tokens, and can set others."
-        hint = "Leave it out; pages of other hosts call this one, and its cookies come along."
+        message = f"JWTAUTH['COOKIES']['domain']: every host of {cookies.domain} gets the tokens, and can replace them."
+        hint = "Leave it out. Pages on other hosts can call this host, and the browser sends its cookies along."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
     if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
-        message = "The tokens' cookies go along with requests from other sites, the CSRF cookie does not: all fail."
-        hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE."
+        message = "Requests from other sites carry the tokens' cookies, but not the CSRF cookie: all unsafe ones fail."
+        hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE to True."
         messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))
     return messages
 
@@ -266,7 +265,7 @@ def _problems() -> list[str]:
 
 
 def _name(item: object) -> str:
-    """Return the dotted path of a class that may be given as one; subclasses of ours count as ours."""
+    """Return the dotted path of a class that is given as a path or as itself. A subclass of ours counts as ours."""
     try:
         cls: Any = import_string(item) if isinstance(item, str) else item
     except ImportError:

@@ -1,10 +1,14 @@
-"""The ``JWTAUTH`` setting: read lazily, checked as a whole, and read anew when it is overridden."""
+"""The ``JWTAUTH`` setting. :class:`Config` declares its keys; :func:`get_config` reads and checks them.
+
+The setting is read when it is first needed, checked as a whole, and read again after it is overridden.
+"""
 
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
@@ -12,28 +16,49 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from ._core.custom_claims import is_registered
 from ._core.remote import ASYMMETRIC_ALGORITHMS
-from ._core.setting_kinds import Reader, Source, is_text, kind
-from .cookies import Cookies, read_cookies_setting
-from .errors import InvalidKeyError
+from ._core.setting_kinds import (
+    BOOLEAN,
+    MAX_DURATION,
+    ClaimPaths,
+    ComputedTexts,
+    Duration,
+    Integer,
+    OneOrMoreTexts,
+    OrNone,
+    Rate,
+    RateText,
+    SigningKeys,
+    Source,
+    Text,
+    Texts,
+)
+from ._core.setting_table import (
+    Derived,
+    DictOf,
+    Place,
+    Setting,
+    Table,
+    make_setting,
+    read_settings,
+    setting,
+    settings_of,
+)
+from .cookies import COOKIES, Cookies
 from .keys import Key, KeySet, derive_secret
-from .verifier import Verifier
+from .verifier import MAX_LEEWAY, Verifier
 
 MIN_TIMEOUT = timedelta(milliseconds=100)
 MAX_TIMEOUT = timedelta(minutes=1)
-MAX_LEEWAY = timedelta(minutes=5)
-MAX_GRACE_PERIOD = timedelta(days=1)  # inside it a stolen token and its successor are both good
+MAX_GRACE_PERIOD = timedelta(days=1)  # within it, a stolen token and its successor are both good
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_RATE = re.compile(r"([1-9][0-9]*)/(s|sec|second|m|min|minute|h|hour|d|day)")
 
 
 class InvalidSettingsError(ImproperlyConfigured):
     """The ``JWTAUTH`` setting cannot be used.
 
     Attributes:
-        problems: One sentence for each thing that is wrong, naming its key.
+        problems: One sentence for each problem, naming its key.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -42,11 +67,49 @@ class InvalidSettingsError(ImproperlyConfigured):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """So many in so many seconds."""
+class TrustedIssuer:
+    """The checked entry of an issuer in ``TRUSTED_ISSUERS``."""
 
-    limit: int
-    seconds: int
+    jwks_url: str = setting(Text(), default="", default_words="discovered")
+    revocations_url: str | None = setting(
+        OrNone(kind=Text(), meaning="no list"), default="", default_words="discovered"
+    )
+    algorithms: tuple[str, ...] = setting(Texts(), default=ASYMMETRIC_ALGORITHMS, default_words="all asymmetric ones")
+    audience: tuple[str, ...] = setting(OneOrMoreTexts(), default=(), default_words="`AUDIENCE`")
+    timeout: timedelta = setting(Duration(least=MIN_TIMEOUT, most=MAX_TIMEOUT), default=timedelta(seconds=5))
+    allow_http: bool = setting(BOOLEAN, default=False)
+
+
+def _rate(name: str, limit: int, seconds: int) -> Setting:
+    return make_setting(name, OrNone(kind=RateText()), default=Rate(limit=limit, seconds=seconds))
+
+
+TRUSTED_ISSUER = Table(settings=settings_of(TrustedIssuer), make=TrustedIssuer)
+THROTTLE_RATES: Table[Mapping[str, Rate | None]] = Table(
+    settings=(
+        _rate("login", 10, 60),
+        _rate("login_address", 60, 60),
+        _rate("login_username", 100, 3600),
+        _rate("refresh", 30, 60),
+    ),
+    make=lambda **rates: MappingProxyType(rates),
+    noun="rate",
+    words="dict of rates, which is merged over the default",
+)
+_LIFETIME = Duration(least=timedelta(seconds=1))
+
+
+def _double_poll_interval(config: "Config") -> timedelta:
+    # Up to this age, a list is used while another thread reads the next one. That is normal, and never too stale.
+    return 2 * config.revocation_poll_interval
+
+
+def _own_issuer(config: "Config") -> tuple[str, ...]:
+    return (config.issuer,)
+
+
+def _max_staleness(config: "Config") -> timedelta:
+    return max(config.access_token_lifetime, _double_poll_interval(config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,34 +124,75 @@ class LocalIssuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The checked settings. What each key means is in the documentation, page "Settings"."""
+    """The checked settings. The page "Settings" of the documentation explains them.
 
-    issuer: str
-    audience: tuple[str, ...]
-    client_id: str
-    access_token_lifetime: timedelta
-    refresh_token_lifetime: timedelta
-    session_lifetime: timedelta
-    refresh_grace_period: timedelta
-    leeway: timedelta
-    subject_field: str
-    claims: Mapping[str, tuple[str, ...]]
-    claims_hooks: tuple[str, ...]
-    scopes: Source
-    audiences: Source
-    cookies: Cookies
-    max_sessions_per_user: int | None
-    max_token_length: int
-    revocation_poll_interval: timedelta
-    revocation_max_staleness: timedelta
-    revocation_fail_open: bool
-    throttle_rates: Mapping[str, Rate | None]
-    num_proxies: int
-    purge_revoked_after: timedelta
-    local: LocalIssuer | None = field(repr=False)
+    Each field that is a setting declares its kind, with its limits, and its default. The key is the name of the field
+    in capitals, unless another one is declared. A derived default can use the fields above it.
+    """
+
+    issuer: str = setting(Text(), default="django-jwtauth")
+    audience: tuple[str, ...] = setting(
+        OneOrMoreTexts(), default=Derived(words="the value of `ISSUER`", compute=_own_issuer)
+    )
+    client_id: str = setting(Text(), default="first-party")
+    subject_field: str = setting(Text(), default="pk")
+
+    access_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(minutes=5))
+    refresh_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(days=14))
+    session_lifetime: timedelta = setting(_LIFETIME, default=timedelta(days=90))
+    refresh_grace_period: timedelta = setting(Duration(most=MAX_GRACE_PERIOD), default=timedelta(seconds=30))
+    leeway: timedelta = setting(Duration(most=MAX_LEEWAY), default=timedelta(seconds=5))
+    max_sessions_per_user: int | None = setting(OrNone(kind=Integer(least=1), meaning="no limit"), default=None)
+
+    given_signing_keys: KeySet | None = setting(
+        OrNone(kind=SigningKeys()),
+        default=None,
+        default_words="one HS256 key derived from `SECRET_KEY`",
+        key="SIGNING_KEYS",
+        secret=True,
+    )
+    """The keys of the setting; :attr:`signing_keys` are those in use."""
+    max_token_length: int = setting(Integer(least=512), default=4096)
+    token_cache_size: int = setting(Integer(least=0), default=4096)
+
+    claims: Mapping[str, tuple[str, ...]] = setting(ClaimPaths(), default=MappingProxyType({}))
+    claims_hooks: tuple[str, ...] = setting(Texts(), default=())
+    scopes: Source = setting(ComputedTexts(pattern=SCOPE), default=None)
+    audiences: Source = setting(ComputedTexts(), default=None)
+
+    revocation_poll_interval: timedelta = setting(
+        # REVOCATION_MAX_STALENESS is at least twice as long, and limited too.
+        Duration(least=timedelta(milliseconds=1), most=MAX_DURATION / 2),
+        default=timedelta(seconds=2),
+    )
+    revocation_max_staleness: timedelta = setting(
+        Duration(least=Derived(words="twice `REVOCATION_POLL_INTERVAL`", compute=_double_poll_interval)),
+        default=Derived(
+            words="the value of `ACCESS_TOKEN_LIFETIME`, or twice `REVOCATION_POLL_INTERVAL` if that is more",
+            compute=_max_staleness,
+        ),
+    )
+    revocation_fail_open: bool = setting(BOOLEAN, default=False)
+
+    cookies: Cookies = setting(COOKIES, default=COOKIES.when_absent)
+    trusted_issuers: Mapping[str, TrustedIssuer] = setting(
+        DictOf(
+            key=Text(),
+            key_noun="an issuer",
+            table=TRUSTED_ISSUER,
+            words="dict that maps each issuer, exactly as in `iss`, to a dict with the keys below, all optional",
+        ),
+        default=MappingProxyType({}),
+        secret=True,  # a URL may hold one
+    )
+    throttle_rates: Mapping[str, Rate | None] = setting(THROTTLE_RATES, default=THROTTLE_RATES.when_absent)
+    num_proxies: int = setting(Integer(least=0), default=0)
+    purge_revoked_after: timedelta = setting(Duration(), default=timedelta(days=30))
+
+    local: LocalIssuer | None = field(default=None, repr=False)
     """``None`` in a service that issues no tokens: where our app is not installed."""
-    verifiers: Mapping[str, Verifier] = field(repr=False)
-    """Verify the access tokens of each issuer that is accepted here, ours and those of ``TRUSTED_ISSUERS``."""
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict, repr=False)
+    """Verify the access tokens of each issuer that is accepted here: our own, and those of ``TRUSTED_ISSUERS``."""
 
     @property
     def signing_keys(self) -> KeySet:
@@ -97,12 +201,12 @@ class Config:
 
     @property
     def refresh_keys(self) -> KeySet:
-        """Sign and verify refresh tokens. Derived for this purpose only, and in no JWKS."""
+        """Sign and verify refresh tokens. They are derived for this purpose only, and no JWKS contains them."""
         return self._issuing().refresh_keys
 
     @property
     def throttle_key(self) -> bytes:
-        """Makes cache keys of user names and addresses that cannot be guessed back."""
+        """The HMAC key that makes cache keys of user names and addresses: nobody can guess them from the cache keys."""
         return self._issuing().throttle_key
 
     @property
@@ -113,24 +217,33 @@ class Config:
     def _issuing(self) -> LocalIssuer:
         if self.local is None:
             raise ImproperlyConfigured(
-                "This project issues no tokens, since 'django_jwtauth' is not in INSTALLED_APPS. To accept those of "
-                "another issuer, use StatelessJWTAuthentication and JWTAUTH['TRUSTED_ISSUERS']."
+                "This project issues no tokens, because 'django_jwtauth' is not in INSTALLED_APPS. To accept the "
+                "tokens of another issuer, use StatelessJWTAuthentication and JWTAUTH['TRUSTED_ISSUERS']."
             )
         return self.local
 
     @property
     def revocation_retention(self) -> timedelta:
-        """How long a revocation stays on the list: until every access token it concerns has expired for sure."""
+        """How long a revocation stays on the list: until every access token that it concerns has surely expired."""
         return self.access_token_lifetime + 2 * self.leeway + timedelta(minutes=5)
+
+
+SETTINGS = settings_of(Config, spell=str.upper)
+"""All keys of ``JWTAUTH``. Those of a nested dict are in the ``nested`` of its kind."""
 
 
 def get_config() -> Config:
     """Return the settings.
 
     Raises:
-        InvalidSettingsError: if one cannot be used; all problems are named at once.
+        InvalidSettingsError: if a setting cannot be used. It names all problems at once.
     """
     return _load()
+
+
+def forget() -> None:
+    """Read the settings again when they are next needed. Overriding a setting that matters does this by itself."""
+    _load.cache_clear()
 
 
 @functools.cache
@@ -138,213 +251,93 @@ def _load() -> Config:
     given = getattr(settings, "JWTAUTH", {})
     if not isinstance(given, Mapping):
         raise InvalidSettingsError([f"JWTAUTH must be a dict, not {type(given).__name__}."])
-    return _Reader(given).read()
+    problems: list[str] = []
+    config = Config(**read_settings(SETTINGS, given, Place(name="JWTAUTH", problems=problems), noun="setting"))
+    is_issuer = apps.is_installed("django_jwtauth")
+    # A service that issues no tokens does not name itself by ISSUER: it has no audience unless one is given.
+    own_audience = config.audience if is_issuer or "AUDIENCE" in given else ()
+    verifiers = _trusted_verifiers(config, own_audience, problems)
+    # Keys are also read where no tokens are issued, so that their problems are named.
+    local = _local_issuer(config, problems) if is_issuer or config.given_signing_keys is not None else None
+    if local is not None and is_issuer:
+        if config.issuer in config.trusted_issuers:
+            problems.append(f"JWTAUTH['TRUSTED_ISSUERS'] names {config.issuer!r}, which is this project's own ISSUER.")
+        verifiers[config.issuer] = local.verifier
+    if problems:
+        raise InvalidSettingsError(problems)
+    return replace(config, local=local if is_issuer else None, verifiers=MappingProxyType(verifiers))
 
 
-class _Reader(Reader):
-    """Knows our keys."""
-
-    def read(self) -> Config:
-        issuer = self.text("ISSUER", "django-jwtauth")
-        access_token_lifetime = self.duration("ACCESS_TOKEN_LIFETIME", timedelta(minutes=5), least=timedelta(seconds=1))
-        poll_interval = self.duration("REVOCATION_POLL_INTERVAL", timedelta(seconds=2), least=timedelta(milliseconds=1))
-        is_issuer = apps.is_installed("django_jwtauth")
-        values: dict[str, Any] = {
-            "issuer": issuer,
-            "audience": self.one_or_more("AUDIENCE", (issuer,)),
-            "client_id": self.text("CLIENT_ID", "first-party"),
-            "access_token_lifetime": access_token_lifetime,
-            "refresh_token_lifetime": self.duration(
-                "REFRESH_TOKEN_LIFETIME", timedelta(days=14), least=timedelta(seconds=1)
-            ),
-            "session_lifetime": self.duration("SESSION_LIFETIME", timedelta(days=90), least=timedelta(seconds=1)),
-            "refresh_grace_period": self.duration("REFRESH_GRACE_PERIOD", timedelta(seconds=30), most=MAX_GRACE_PERIOD),
-            "leeway": self.duration("LEEWAY", timedelta(seconds=5), most=MAX_LEEWAY),
-            "subject_field": self.text("SUBJECT_FIELD", "pk"),
-            "claims": self.claims(),
-            "claims_hooks": self.texts("CLAIMS_HOOKS", ()),
-            "scopes": self.texts_or_callable("SCOPES", lambda name: SCOPE.fullmatch(name) is not None),
-            "audiences": self.texts_or_callable("AUDIENCES"),
-            "cookies": read_cookies_setting(self.value("COOKIES", {}), self.problems),
-            "max_sessions_per_user": self.integer("MAX_SESSIONS_PER_USER", None, least=1),
-            "max_token_length": self.integer("MAX_TOKEN_LENGTH", 4096, least=512),
-            "revocation_poll_interval": poll_interval,
-            # Up to twice the interval a list is used while another thread reads; that is normal, and never too stale.
-            "revocation_max_staleness": self.duration(
-                "REVOCATION_MAX_STALENESS", max(access_token_lifetime, 2 * poll_interval), least=2 * poll_interval
-            ),
-            "revocation_fail_open": self.boolean("REVOCATION_FAIL_OPEN", default=False),
-            "throttle_rates": self.rates(),
-            "num_proxies": self.integer("NUM_PROXIES", 0, least=0),
-            "purge_revoked_after": self.duration("PURGE_REVOKED_AFTER", timedelta(days=30)),
-        }
-        shared = {
-            "leeway": values["leeway"],
-            "max_token_length": values["max_token_length"],
-            "cache_size": self.integer("TOKEN_CACHE_SIZE", 4096, least=0),
-        }
-        polling = {
-            "poll_interval": poll_interval,
-            "max_staleness": values["revocation_max_staleness"],
-            "fail_open": values["revocation_fail_open"],
-        }
-        own_audience = values["audience"] if is_issuer or "AUDIENCE" in self.given else ()
-        verifiers = self.trusted_issuers(own_audience, **shared, **polling)
-        own = {"issuer": issuer, "audience": values["audience"], "max_lifetime": access_token_lifetime, **shared}
-        # Also where nothing is issued, so that what is wrong is said.
-        local = self.local_issuer(own) if is_issuer or self.value("SIGNING_KEYS", None) is not None else None
-        if local is not None and is_issuer:
-            if issuer in verifiers:
-                self.problems.append(
-                    f"JWTAUTH['TRUSTED_ISSUERS'] names {issuer!r}, which is this project's own ISSUER."
-                )
-            verifiers[issuer] = local.verifier
-        self.refuse_unknown("setting")
-        if self.problems:
-            raise InvalidSettingsError(self.problems)
-        return Config(local=local if is_issuer else None, verifiers=verifiers, **values)
-
-    def local_issuer(self, verifier: Mapping[str, Any]) -> LocalIssuer | None:
-        secrets = self.secret_keys()
-        if not secrets:
-            return None  # which is a problem by now
-        signing_keys = self.signing_keys(_derived_keys(secrets, "access token signing"))
-        return LocalIssuer(
-            signing_keys=signing_keys,
-            refresh_keys=_derived_keys(secrets, "refresh token signing"),
-            throttle_key=derive_secret(settings.SECRET_KEY, "throttle"),
-            verifier=Verifier(keys=signing_keys, **verifier),
-        )
-
-    def trusted_issuers(self, own_audience: tuple[str, ...], **options: Any) -> dict[str, Verifier]:
-        given = self.value("TRUSTED_ISSUERS", {})
-        if not isinstance(given, Mapping):
-            self.refuse("TRUSTED_ISSUERS", "a dict", given)
-            return {}
-        verifiers: dict[str, Verifier] = {}
-        for issuer, entry in given.items():
-            name = f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]"
-            if not is_text(issuer) or not isinstance(entry, Mapping):
-                self.problems.append(f"{name} must be the dict of an issuer that is a str.")
-                continue
-            reader = _Reader(entry, name)
-            verifier = reader.trusted_issuer(issuer, own_audience, options)
-            self.problems += reader.problems
-            if verifier is not None:
-                verifiers[issuer] = verifier
-        return verifiers
-
-    def trusted_issuer(self, issuer: str, audience: tuple[str, ...], options: Mapping[str, Any]) -> Verifier | None:
-        arguments: dict[str, Any] = {
-            "jwks_url": self.text("jwks_url", ""),
-            "revocations_url": self.text_or_none("revocations_url", ""),
-            "algorithms": self.texts("algorithms", ASYMMETRIC_ALGORITHMS),
-            "audience": self.one_or_more("audience", audience),
-            "timeout": self.duration("timeout", timedelta(seconds=5), least=MIN_TIMEOUT, most=MAX_TIMEOUT),
-            "allow_http": self.boolean("allow_http", default=False),
-        }
-        self.refuse_unknown("key")
-        if not arguments["audience"]:
-            self.problems.append(
-                f"{self.name} needs an 'audience', or JWTAUTH an 'AUDIENCE': what its tokens for this service name."
+def _trusted_verifiers(config: Config, own_audience: tuple[str, ...], problems: list[str]) -> dict[str, Verifier]:
+    verifiers = {}
+    for issuer, entry in config.trusted_issuers.items():
+        name = f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]"
+        audience = entry.audience or own_audience
+        if not audience:
+            problems.append(
+                f"{name} needs an 'audience', or JWTAUTH an 'AUDIENCE': what the issuer's tokens for this service have "
+                "in 'aud'."
             )
-        if self.problems:
-            return None
+            continue
         try:
-            return Verifier(issuer=issuer, **arguments, **options)
+            verifiers[issuer] = Verifier(
+                issuer=issuer,
+                audience=audience,
+                jwks_url=entry.jwks_url,
+                revocations_url=entry.revocations_url,
+                algorithms=entry.algorithms,
+                timeout=entry.timeout,
+                allow_http=entry.allow_http,
+                poll_interval=config.revocation_poll_interval,
+                max_staleness=config.revocation_max_staleness,
+                fail_open=config.revocation_fail_open,
+                leeway=config.leeway,
+                max_token_length=config.max_token_length,
+                cache_size=config.token_cache_size,
+            )
         except ValueError as error:
-            self.problems.append(f"{self.name}: {error}")
-            return None
+            problems.append(f"{name}: {error}")
+    return verifiers
 
-    def rates(self) -> dict[str, Rate | None]:
-        rates: dict[str, Any] = {
-            "login": "10/min",
-            "login_address": "60/min",
-            "login_username": "100/hour",
-            "refresh": "30/min",
-        }
-        given = self.value("THROTTLE_RATES", {})
-        if not isinstance(given, Mapping):
-            self.refuse("THROTTLE_RATES", "a dict", given)
-            return {}
-        for name in given:
-            if name not in rates:
-                self.problems.append(f"JWTAUTH['THROTTLE_RATES'] has no rate {name!r}; it knows {', '.join(rates)}.")
-        parsed: dict[str, Rate | None] = {}
-        for name, value in {**rates, **given}.items():
-            match = _RATE.fullmatch(value) if isinstance(value, str) else None
-            parsed[name] = Rate(limit=int(match[1]), seconds=_SECONDS[match[2][0]]) if match else None
-            if match is None and value is not None:
-                self.problems.append(
-                    f"JWTAUTH['THROTTLE_RATES'][{name!r}] must be None or like '10/min', not {kind(value)}."
-                )
-        return parsed
 
-    def claims(self) -> dict[str, tuple[str, ...]]:
-        given = self.value("CLAIMS", {})
-        if not isinstance(given, Mapping):
-            self.refuse("CLAIMS", "a dict", given)
-            return {}
-        paths = {}
-        for name, path in given.items():
-            parts = tuple(path.split(".")) if isinstance(path, str) else ()
-            if isinstance(name, str) and is_registered(name):
-                self.problems.append(
-                    f"JWTAUTH['CLAIMS'] may not set {name!r}: it is a registered claim, or may be taken for one."
-                )
-            elif not is_text(name):
-                self.problems.append(f"JWTAUTH['CLAIMS'] must name claims, and {name!r} is no name of one.")
-            elif not all(part.isidentifier() and not part.startswith("_") for part in parts or "-"):
-                self.problems.append(
-                    f"JWTAUTH['CLAIMS'][{name!r}] must be the path of a user's attribute, like "
-                    f"'profile.organisation_id', not {kind(path)}."
-                )
-            else:
-                paths[name] = parts
-        return paths
+def _local_issuer(config: Config, problems: list[str]) -> LocalIssuer | None:
+    secrets = _secret_keys(problems)
+    if not secrets:
+        return None  # this is a problem already
+    signing_keys = config.given_signing_keys or _derived_keys(secrets, "access token signing")
+    return LocalIssuer(
+        signing_keys=signing_keys,
+        refresh_keys=_derived_keys(secrets, "refresh token signing"),
+        throttle_key=derive_secret(secrets[0], "throttle"),
+        verifier=Verifier(
+            issuer=config.issuer,
+            audience=config.audience,
+            keys=signing_keys,
+            leeway=config.leeway,
+            max_lifetime=config.access_token_lifetime,
+            max_token_length=config.max_token_length,
+            cache_size=config.token_cache_size,
+        ),
+    )
 
-    def secret_keys(self) -> list[bytes]:
-        """Return ``SECRET_KEY`` and its fallbacks; each counts once."""
-        given: list[Any] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        # Anybody can derive a key from nothing, such as an environment variable that is not set.
-        usable = [secret for secret in given if isinstance(secret, str | bytes) and secret]
-        if len(usable) != len(given):
-            self.problems.append("SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty.")
-        return list(dict.fromkeys(secret.encode() if isinstance(secret, str) else secret for secret in usable))
 
-    def signing_keys(self, default: KeySet) -> KeySet:
-        given = self.value("SIGNING_KEYS", None)
-        if given is None:
-            return default
-        if not isinstance(given, list | tuple) or not given:
-            self.refuse("SIGNING_KEYS", "a list of at least one key", given)
-            return default
-        keys: list[Key] = []
-        for index, entry in enumerate(given):
-            try:
-                if not isinstance(entry, Mapping):
-                    raise InvalidKeyError(f"A key must be a dict, not {type(entry).__name__}.")
-                keys.append(Key.load(entry))
-            except InvalidKeyError as error:
-                self.problems.append(f"JWTAUTH['SIGNING_KEYS'][{index}]: {error}")
-        if len(keys) != len(given):
-            return default
-        try:
-            key_set = KeySet(keys)
-            _ = key_set.signing_key
-        except InvalidKeyError as error:
-            self.problems.append(f"JWTAUTH['SIGNING_KEYS']: {error}")
-            return default
-        return key_set
+def _secret_keys(problems: list[str]) -> list[bytes]:
+    """Return ``SECRET_KEY`` and its fallbacks; each counts once."""
+    given: list[Any] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    # Anybody can derive keys from an empty secret, such as an environment variable that is not set.
+    usable = [secret for secret in given if isinstance(secret, str | bytes) and secret]
+    if len(usable) != len(given):
+        problems.append("SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty.")
+    return list(dict.fromkeys(secret.encode() if isinstance(secret, str) else secret for secret in usable))
 
 
 def _derived_keys(secrets: list[bytes], purpose: str) -> KeySet:
     return KeySet(Key.from_secret(derive_secret(secret, purpose)) for secret in secrets)
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in {"JWTAUTH", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "AUTH_USER_MODEL", "INSTALLED_APPS"}:
-        _load.cache_clear()
+        forget()
 
 
-setting_changed.connect(_forget)
+setting_changed.connect(_on_setting_changed)

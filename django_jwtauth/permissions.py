@@ -1,8 +1,8 @@
 """Permission classes for Django REST framework that look at the access token alone.
 
 They are made where they are used, ``permission_classes = [IsAuthenticated, HasScope("orders:read")]``, and combine with
-``&``, ``|`` and ``~`` as all permission classes do. What a refusal tells the client is told by REST framework only for
-those that stand in the list by themselves.
+``&``, ``|`` and ``~`` as all permission classes do. REST framework passes the challenge of a refusal on to the client
+only if the class is an item of the list itself, not part of a combination.
 """
 
 import json
@@ -25,7 +25,7 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE",
 
 
 class Challenge(APIException):
-    """A refusal that says what would do instead (``WWW-Authenticate``)."""
+    """A refusal that tells the client what is required (``WWW-Authenticate``)."""
 
     def __init__(self, *, status_code: int, error: str, **parameters: str) -> None:
         super().__init__(detail={**error_body(JWTAuthError(error, error)), **parameters}, code=error)
@@ -35,33 +35,41 @@ class Challenge(APIException):
 
 
 class TokenPermission(BasePermission):
-    """What the classes below share."""
+    """The base of the classes below, and of classes of your own that look at the access token."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Look at the token. Requests that were not authenticated by one are refused."""
         self._request = request
         token = request.auth
         return isinstance(token, AccessToken) and self.accepts(token, request)
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        """Look at the token again: ``~`` turns around what this says, too."""
+        # REST framework's own answer is always True, which ~ would turn into a refusal.
         return self.has_permission(request, view)
 
     def accepts(self, token: AccessToken, request: Request) -> bool:
-        """Tell whether a token will do for a request."""
+        """Tell whether a token is enough for a request.
+
+        Args:
+            token: The token that authenticated the request. A request without a token has already been refused.
+            request: The request.
+        """
         raise NotImplementedError
 
     def challenge(self, request: Request) -> Challenge | None:
-        """Return what to tell who is refused; ``None`` for REST framework's own 403."""
+        """Return the error for a request whose token is not enough; ``None`` for REST framework's own 403.
+
+        Args:
+            request: The request.
+        """
         return None
 
     @property
     def message(self) -> Any:
         """Raise the challenge.
 
-        REST framework asks for this when it refuses, and not before: in a combination another class may still accept,
-        so :meth:`has_permission` must not raise. Who came without a token is told what REST framework tells everybody:
-        there is no token that lacks anything (RFC 6750 section 3.1).
+        REST framework reads this only when it refuses the request. :meth:`has_permission` must not raise, because in a
+        combination another class may still accept the request. A request without a token gets the usual response of
+        REST framework, since no token lacks anything (RFC 6750 section 3.1).
         """
         if isinstance(self._request.auth, AccessToken) and (challenge := self.challenge(self._request)) is not None:
             raise challenge
@@ -70,11 +78,11 @@ class TokenPermission(BasePermission):
 
 class _Scopes(TokenPermission):
     scopes: ClassVar[Mapping[str, tuple[str, ...]]]
-    """By method; those of all others under an empty name."""
+    """By method. The empty name stands for all methods that are not listed."""
     enough: ClassVar[Any]
 
     def needed(self, request: Request) -> tuple[str, ...] | None:
-        """Return the scopes for the request's method; ``None`` if there are none that would do."""
+        """Return the scopes that the request's method needs; ``None`` if no scope allows it."""
         method = str(request.method)
         if method in ("HEAD", "OPTIONS") and method not in self.scopes:
             method = "GET"
@@ -90,22 +98,22 @@ class _Scopes(TokenPermission):
 
 
 def HasScope(*scopes: str, **by_method: str) -> type[BasePermission]:  # noqa: N802
-    """Make a permission class that wants all of these scopes in the token (RFC 6750 section 3.1).
+    """Make a permission class that requires all of these scopes in the token (RFC 6750 section 3.1).
 
     Args:
-        scopes: For all methods.
-        by_method: For single methods in place of those, several separated by spaces: ``HasScope(GET="orders:read",
-            POST="orders:read orders:write")``. ``GET`` stands for ``HEAD`` and ``OPTIONS`` too. A method that nothing
-            is said of is refused.
+        scopes: The scopes for all methods that ``by_method`` does not list.
+        by_method: The scopes for single methods, separated by spaces: ``HasScope(GET="orders:read",
+            POST="orders:read orders:write")``. Unless they are listed themselves, ``HEAD`` and ``OPTIONS`` need the
+            scopes of ``GET``. Without ``scopes``, a method that is not listed is refused.
 
     Raises:
-        ValueError: if a scope is none (RFC 6749 section 3.3), or a method.
+        ValueError: if a scope is malformed (RFC 6749 section 3.3), a method is unknown, or no scope is given.
     """
     return _scopes("HasScope", all, scopes, by_method)
 
 
 def HasAnyScope(*scopes: str, **by_method: str) -> type[BasePermission]:  # noqa: N802
-    """Make a permission class that wants one of these scopes. Arguments and errors as for :func:`HasScope`."""
+    """Make a permission class that requires any of these scopes. Arguments and errors as for :func:`HasScope`."""
     return _scopes("HasAnyScope", any, scopes, by_method)
 
 
@@ -117,21 +125,21 @@ def _scopes(name: str, enough: Any, scopes: tuple[str, ...], by_method: Mapping[
     if not table or not all(table.values()) or not all(conf.SCOPE.fullmatch(scope) for scope in given):
         raise ValueError(f"{name} needs scopes, like {name}('orders:read') or {name}(GET='orders:read').")
     if unknown := table.keys() - METHODS - {""}:
-        raise ValueError(f"{name}: {', '.join(sorted(unknown))} is no method.")
+        raise ValueError(f"{name}: not a method: {', '.join(sorted(unknown))}.")
     return type(name, (_Scopes,), {"scopes": table, "enough": staticmethod(enough)})
 
 
 def HasClaim(name: str, *values: Any) -> type[BasePermission]:  # noqa: N802
-    """Make a permission class that wants a claim in the token.
+    """Make a permission class that requires a claim in the token.
 
     Args:
-        name: Of the claim.
-        values: The claim must be one of these, or a list that holds one of them; without any, it must be there and not
-            be null. ``1``, ``1.0`` and ``True`` are three values.
+        name: The name of the claim.
+        values: The claim must equal one of these, or be a list that contains one of them. Without values, the claim
+            must be present and not null. ``1``, ``1.0`` and ``True`` are three different values.
 
     Raises:
-        ValueError: if the name is empty, or a value is ``None`` (a token without the claim would pass) or no JSON.
-        TypeError: if a value is of no type that JSON has.
+        ValueError: if the name is empty, or a value is ``None`` (a token without the claim would pass) or not JSON.
+        TypeError: if a value has a type that JSON does not have.
     """
     if not is_text(name) or any(value is None for value in values):
         raise ValueError("HasClaim needs the name of a claim, and values that are not None.")
@@ -142,38 +150,38 @@ def HasClaim(name: str, *values: Any) -> type[BasePermission]:  # noqa: N802
             claim = token.claims.get(name)
             if not values:
                 return claim is not None
-            held = [claim, *(claim if isinstance(claim, list) else ())]
-            return any(_exact(value) in wanted for value in held)
+            found = [claim, *(claim if isinstance(claim, list) else ())]
+            return any(_exact(value) in wanted for value in found)
 
     _HasClaim.__name__ = _HasClaim.__qualname__ = "HasClaim"
     return _HasClaim
 
 
 def _exact(value: object) -> str:
-    # To Python 1, 1.0 and True are equal, inside of lists too; and members of enums are written as their values.
+    # Python regards 1, 1.0 and True as equal, also inside lists. Members of enums are written as their values.
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N802
-    """Make a permission class that wants the user to have been authenticated lately (RFC 9470).
+    """Make a permission class that requires a recent authentication of the user (RFC 9470).
 
-    Somebody who acts as the user is refused: then it is not known.
+    A person who acts as the user is refused, since it is not known when the user was authenticated.
 
     Args:
-        max_age: How long ago that may be; an int is seconds.
+        max_age: How long ago the authentication may be; an int is seconds.
 
     Raises:
-        ValueError: if it is not more than 0.
+        ValueError: if ``max_age`` is shorter than a second.
     """
     seconds = int(max_age.total_seconds() if isinstance(max_age, timedelta) else max_age)
     if seconds <= 0:
-        raise ValueError("RecentLogin needs a max_age of more than 0 seconds.")
+        raise ValueError("RecentLogin needs a max_age of at least one second.")
 
     class _RecentLogin(TokenPermission):
         def accepts(self, token: AccessToken, request: Request) -> bool:
             auth_time = token.claims.get("auth_time")
             leeway = conf.get_config().leeway.total_seconds()
-            is_acting = "act" in token.claims  # in whatever form another issuer says it
+            is_acting = "act" in token.claims  # whatever form another issuer gives the claim
             return auth_time is not None and not is_acting and time.time() - auth_time <= seconds + leeway
 
         def challenge(self, request: Request) -> Challenge:
@@ -184,16 +192,16 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
 
 
 def RequireACR(*values: str) -> type[BasePermission]:  # noqa: N802
-    """Make a permission class that wants the user to have been authenticated in one of these ways (RFC 9470).
+    """Make a permission class that requires the user to have been authenticated in one of these ways (RFC 9470).
 
     Args:
-        values: Values of the claim ``acr``, best first.
+        values: Accepted values of the claim ``acr``, best first.
 
     Raises:
-        ValueError: if there is none, or one that holds spaces or quotes.
+        ValueError: if no value is given, or one contains spaces, quotes or backslashes.
     """
     if not values or not all(conf.SCOPE.fullmatch(value) for value in values):
-        raise ValueError("RequireACR needs values of the claim acr, without spaces, quotes and backslashes.")
+        raise ValueError("RequireACR needs values of the claim acr, without spaces, quotes or backslashes.")
 
     class _RequireACR(TokenPermission):
         def accepts(self, token: AccessToken, request: Request) -> bool:

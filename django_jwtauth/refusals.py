@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .errors import JWTAuthError
 
-_MESSAGES = {
+MESSAGES = {
     "credentials": _("No active account found with the given credentials"),
     "invalid": _("Token is invalid"),
     "wrong_type": _("Token has wrong type"),
@@ -31,7 +31,7 @@ _MESSAGES = {
     "conflict": _("Another refresh of this session is in progress; try again"),
 }
 """By reason."""
-_CODE_MESSAGES = {
+MESSAGES_BY_CODE = {
     "user_not_found": _("User not found"),
     "bad_authorization_header": _("Authorization header must contain two space-delimited values"),
 }
@@ -41,9 +41,12 @@ _CODE_MESSAGES = {
 def error_body(error: JWTAuthError) -> dict[str, Any]:
     """Return the body of a response that refuses a request.
 
+    Args:
+        error: Why it is refused.
+
     Returns:
         ``detail`` for people, ``code`` and ``reason`` for programs.
     """
     # A project may raise our errors with reasons of its own; then the error's message is shown.
-    detail = _CODE_MESSAGES.get(error.code) or _MESSAGES.get(error.reason) or error.message or _MESSAGES["invalid"]
+    detail = MESSAGES_BY_CODE.get(error.code) or MESSAGES.get(error.reason) or error.message or MESSAGES["invalid"]
     return {"detail": detail, "code": error.code, "reason": error.reason}

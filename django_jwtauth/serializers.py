@@ -1,4 +1,4 @@
-"""The bodies of requests and answers. Replace one by subclassing the view that uses it."""
+"""The bodies of requests and responses. To replace one, subclass the view that uses it."""
 
 from typing import Any
 
@@ -10,11 +10,12 @@ from rest_framework import serializers
 from .models import RefreshToken
 from .request_info import device_name
 
-MAX_USERNAME_LENGTH = 256  # unless the model's field is longer; the throttles look no further
+MAX_USERNAME_LENGTH = 256
+"""How long a user name may be, unless the field of the user model is longer. The throttles look no further."""
 
 
 class TokenField(serializers.CharField):
-    """A token: taken as it is, never trimmed, never echoed."""
+    """A token. It is taken as it was sent, never trimmed, and never part of a response."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("write_only", True)
@@ -22,14 +23,17 @@ class TokenField(serializers.CharField):
 
 
 class ScopeField(serializers.CharField):
-    """The scopes asked for, separated by spaces (RFC 6749 section 3.3)."""
+    """The requested scopes, separated by spaces (RFC 6749 section 3.3)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_blank=True, default="", write_only=True, max_length=4096, **kwargs)
 
 
 class ResourceField(serializers.CharField):
-    """The audience that the access token is to be for (RFC 8707 section 2): one, or the token would be good at two."""
+    """The audience that the access token is requested for (RFC 8707 section 2).
+
+    Only one is accepted: with two, either service could use the token at the other.
+    """
 
     default_error_messages = {"several": _("Ask for one resource.")}
 
@@ -37,12 +41,11 @@ class ResourceField(serializers.CharField):
         super().__init__(required=False, allow_blank=True, default="", write_only=True, max_length=255, **kwargs)
 
     def get_value(self, dictionary: Any) -> Any:
-        """Return what was sent; of a form that names several, all."""
+        # The usual value of a form is only the last of several.
         given = dictionary.getlist(str(self.field_name)) if isinstance(dictionary, QueryDict) else ()
         return given if len(given) > 1 else super().get_value(dictionary)
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse several."""
         if isinstance(data, list):
             self.fail("several")
         return super().to_internal_value(data)
@@ -58,8 +61,7 @@ class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     resource = ResourceField()
 
     def get_fields(self) -> dict[str, Any]:
-        """Put the user name, whatever it is called, before the password."""
-        # Trimming it would be the user model's affair: its manager may know names with spaces around.
+        # Not trimmed: whether spaces around a name matter is for the user model to decide.
         user = get_user_model()
         field: Any = user._meta.get_field(user.USERNAME_FIELD)
         longest = max(field.max_length or 0, MAX_USERNAME_LENGTH)
@@ -73,39 +75,41 @@ class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]
     refresh = TokenField()
 
 
-class AskedSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """What the access token is to be good for."""
+class ScopeAndResourceSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """The scopes and the audience that are requested for the access token."""
 
     scope = ScopeField()
     resource = ResourceField()
 
 
-class TokenRefreshSerializer(RefreshSerializer, AskedSerializer):
-    """A refresh token, and what the access token is to be good for."""
+class TokenRefreshSerializer(RefreshSerializer, ScopeAndResourceSerializer):
+    """A refresh token, and the scopes and the audience that are requested for the access token."""
 
 
 class VerifySerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """A token of either kind."""
+    """An access token or a refresh token."""
 
     token = TokenField()
 
 
 class OAuthTokenSerializer(VerifySerializer):
-    """A token, and perhaps what kind of token its sender thinks it is (RFC 7009 section 2.1, RFC 7662 section 2.1)."""
+    """A token, and optionally the kind of token it is (RFC 7009 section 2.1, RFC 7662 section 2.1)."""
 
     token_type_hint = serializers.CharField(required=False, allow_blank=True)
 
 
 class EmptySerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """No body. REST framework's answer to OPTIONS, and schema generators, ask every view for a serializer."""
+    """No body. REST framework's response to OPTIONS, and schema generators, need a serializer for every view."""
 
 
 class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
-    """A session, as its user may see it."""
+    """A session, as shown to its user."""
 
-    current = serializers.SerializerMethodField(help_text="Whether it is the session of this request.")
+    current = serializers.SerializerMethodField(help_text="Whether this is the session that makes the request.")
     last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
-    expires_at = serializers.DateTimeField(source="idle_at", read_only=True, help_text="If it is not used before.")
+    expires_at = serializers.DateTimeField(
+        source="idle_at", read_only=True, help_text="When the session ends unless it is refreshed before."
+    )
     device = serializers.SerializerMethodField(help_text="A summary of the user agent.")
 
     class Meta:
@@ -124,9 +128,9 @@ class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
         read_only_fields = fields
 
     def get_current(self, session: RefreshToken) -> bool:
-        """Compare with the session of the request."""
+        """Tell whether this is the session that makes the request."""
         return bool(str(session.pk) == self.context["request"].auth.sid)
 
     def get_device(self, session: RefreshToken) -> str:
-        """Summarize the user agent."""
+        """Return a summary of the user agent."""
         return device_name(session.user_agent)

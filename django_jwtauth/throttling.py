@@ -1,9 +1,10 @@
-"""Throttles that count right: each attempt is counted before it is made, in one atomic step of the cache.
+"""Throttles that count simultaneous attempts correctly: each one before it is made, in one atomic cache operation.
 
-Windows are fixed. A cache that is down lets everything pass, with a warning in the log: a sign-in that works for all
-is worth more than a limit.
+Windows are fixed. While the cache is down, everything passes and a warning is logged: it is more important that users
+can sign in than that the limits hold.
 """
 
+import contextlib
 import hmac
 import ipaddress
 import logging
@@ -28,9 +29,9 @@ logger = logging.getLogger("django_jwtauth.security")
 
 
 class CountingThrottle(BaseThrottle):
-    """Counts attempts in the cache, under keys that give away nothing.
+    """Counts attempts in the cache, under keys that reveal nothing.
 
-    A subclass says under which rates and for whom, in :meth:`identities`.
+    A subclass says in :meth:`identities` what is counted under which rate.
     """
 
     def __init__(self) -> None:
@@ -38,14 +39,17 @@ class CountingThrottle(BaseThrottle):
         self._wait: float | None = None
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
-        """Give pairs: the name of a rate in ``THROTTLE_RATES``, and who is counted under it."""
+        """Yield pairs: the name of a rate in ``THROTTLE_RATES``, and the identity that is counted under it.
+
+        Args:
+            request: The request.
+        """
         raise NotImplementedError
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """Count the attempt under each rate, and tell whether all of them allow it."""
         config = conf.get_config()
         now = time.time()
-        # Outside the try: a body that cannot be read is the client's fault, an unknown rate the project's.
+        # Outside of the try: an unreadable body is an error of the client, an unknown rate one of the project.
         counters = [(name, config.throttle_rates[name], identity) for name, identity in self.identities(request)]
         try:
             for name, rate, identity in counters:
@@ -57,21 +61,20 @@ class CountingThrottle(BaseThrottle):
                 if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
                     self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
         except Exception:
-            # Each cache backend has errors of its own.
+            # Each cache backend raises its own errors.
             logger.warning("The cache is not available: throttles let everything pass.", exc_info=True)
             return True
         if self._wait is not None:
             logger.warning("Throttled: %s.", type(self).__name__)
-            self.release()  # what was refused was no attempt: it must not lengthen the lock
+            self.release()  # a refused attempt does not count, or it would extend the lock
             return False
         return True
 
     def wait(self) -> float | None:
-        """Return how many seconds until the next window."""
         return self._wait
 
     def release(self) -> None:
-        """Take the attempt back: it was no failure."""
+        """Take the attempt back, because it does not count after all."""
         for key in self._counted:
             try:
                 cache.decr(key)
@@ -82,7 +85,7 @@ class CountingThrottle(BaseThrottle):
         self._counted.clear()
 
     def _count(self, key: str, seconds: int) -> int:
-        # Another attempt, or the end of the window, may come between the two: then once more.
+        # The window may end, or the entry be evicted, between the two calls. Then try once more.
         for _ in range(2):
             cache.add(key, 0, timeout=seconds)
             try:
@@ -95,63 +98,66 @@ class CountingThrottle(BaseThrottle):
 
 
 class LoginThrottle(CountingThrottle):
-    """Failed sign-ins: per user name and address, per address, and slowly per user name.
+    """Counts failed sign-ins: per user name and address, per address, and per user name with a long window.
 
-    The view takes back what was no failure. Behind a proxy that ``NUM_PROXIES`` does not tell of, all clients have the
-    proxy's address; it is not counted then.
+    The view takes back all other attempts. Behind a proxy that ``NUM_PROXIES`` does not count, all clients seem to have
+    the proxy's address, so addresses are not counted there.
     """
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
-        """Give the three identities of a sign-in, as far as they are known."""
+        """Yield the three identities of a sign-in, as far as they are known."""
         if request.method != "POST":
-            return  # no sign-in: OPTIONS, or what will be answered with 405
+            return  # not a sign-in: OPTIONS, or a request that gets a 405
         num_proxies = conf.get_config().num_proxies
         address = request_info.client_address(request._request, num_proxies=num_proxies)
         username = _sent_username(request)
-        # Without NUM_PROXIES, a private peer may be a proxy, and its address everybody's.
+        # Without NUM_PROXIES, a private address may be a proxy's, which all clients share.
         is_known = address is not None and (num_proxies > 0 or not request_info.is_private(address))
         network = _network(address)
-        # Numbers too: the serializer takes them for the text they are written as.
+        # A number too: the serializer accepts it, and converts it to text.
         if isinstance(username, str | int | float):
             name = _folded(str(username))
             yield "login", f"{network}\n{name}"
             yield "login_username", name
         elif is_known:
-            yield "login", network  # a subclass that asks for something else
+            yield "login", network  # for views that ask for something other than a user name
         if is_known:
             yield "login_address", network
 
 
 class RefreshThrottle(CountingThrottle):
-    """Refreshes per session. Tokens that are not ours cost nothing and are not counted."""
+    """Counts refreshes per session. Tokens that are not ours cost no query and are not counted."""
 
     def raw_token(self, request: Request) -> Any:
-        """Return what was sent as a refresh token."""
+        """Return the refresh token as it was sent; it may be of any type."""
         return request.data.get("refresh") if isinstance(request.data, Mapping) else None
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
-        """Give the session of a refresh token whose signature is good."""
+        """Yield the session of a refresh token whose signature is valid."""
+        if sid := self._verified_sid(request):
+            yield "refresh", sid
+
+    # Functions that see secrets are not generators, whose variables cannot be kept out of error reports.
+    @sensitive_variables()
+    def _verified_sid(self, request: Request) -> str:
         raw = self.raw_token(request)
-        if isinstance(raw, str):
-            try:
-                yield "refresh", tokens.read_refresh(raw).sid
-            except InvalidTokenError:
-                return
+        with contextlib.suppress(InvalidTokenError):
+            return tokens.read_refresh(raw).sid if isinstance(raw, str) else ""
+        return ""
 
 
 @sensitive_variables()
 def _sent_username(request: Request) -> Any:
-    # A function of its own, since a generator's variables cannot be kept out of error reports: the password is in data.
     data = request.data
     return data.get(get_user_model().USERNAME_FIELD) if isinstance(data, Mapping) else None
 
 
 def _folded(username: str) -> str:
-    """Make one of the spellings that a database may take for the same name.
+    """Return one spelling for all those that a database may regard as the same name.
 
-    The collations of MySQL and MariaDB ignore case, accents, characters that are not seen and spaces at the end, and
-    some take all digits of one value for the same; a spelling of its own for each guess would give an attacker a
-    counter of its own. This follows them as far as Unicode's categories go.
+    Otherwise an attacker could use another spelling for each guess, and each would have its own counter. The collations
+    of MySQL and MariaDB ignore case, accents, invisible characters and trailing spaces, and some regard all digits of
+    the same value as equal. This function does the same as far as Unicode's categories tell.
     """
     text = unicodedata.normalize("NFKD", username[:MAX_USERNAME_LENGTH]).casefold()
     kept = [char for char in text if unicodedata.category(char)[0] not in "CM"]
@@ -161,7 +167,7 @@ def _folded(username: str) -> str:
 
 
 def _network(address: request_info.IPAddress | None) -> str:
-    """Return who an address stands for: an IPv6 customer has at least a /64."""
+    """Return the network that counts as one client. An IPv6 customer has at least a /64."""
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address or "")

@@ -1,4 +1,4 @@
-"""Mints access and refresh tokens for a session, and reads refresh tokens back."""
+"""Mints a session's access and refresh tokens, and reads tokens of ours back."""
 
 import secrets
 import time
@@ -11,8 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from . import claims as hooks
-from . import conf
+from . import claims, conf
 from ._core import jws
 from .cookies import MAX_SIZE
 from .database import epoch
@@ -28,12 +27,12 @@ class MintedToken:
     expires_at: int
     """Its ``exp``, in seconds since 1970."""
     scope: str = ""
-    """Of an access token: what it may be used for."""
+    """The scopes of an access token, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """What a refresh token says whose signature, form and times are good."""
+    """What a refresh token says, once its form, signature and times have been checked."""
 
     sid: str
     generation: int
@@ -50,8 +49,8 @@ def mint_access(
         session: The session, with its user.
         now: The database's time.
         request: For the hooks.
-        scope: What was granted, separated by spaces; by default all that the session has.
-        audience: Who is to accept it; by default whom the session is for.
+        scope: The granted scopes, separated by spaces; by default all of the session's.
+        audience: The token's audience; by default the session's, else our first.
 
     Raises:
         ClaimsHookError: if a hook fails, or makes the token too long.
@@ -59,11 +58,11 @@ def mint_access(
     """
     config = conf.get_config()
     if session.user is None:
-        raise ValueError("A session without a user gets no tokens.")
-    # The earlier of two clocks: a token from the future would be refused, here and by every other service.
+        raise ValueError("A session without a user cannot have tokens.")
+    # The earlier of two clocks, since a token from the future would be refused here and by every other service.
     iat = int(min(epoch(now), time.time()))
     exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(epoch(session.expires_at)))
-    claims: dict[str, Any] = {
+    token: dict[str, Any] = {
         "iss": config.issuer,
         "sub": session.subject,
         "aud": audience or session.audience or config.audience[0],
@@ -76,33 +75,34 @@ def mint_access(
     scope = session.scope if scope is None else scope
     optional: dict[str, Any] = {"scope": scope, "amr": list(session.amr), "acr": session.acr}
     if session.actor:
-        optional["act"] = {"sub": session.actor}  # RFC 8693 section 4.1; and when the user signed in, nobody knows
+        # RFC 8693 section 4.1. There is no auth_time: the user has not been authenticated.
+        optional["act"] = {"sub": session.actor}
     else:
         optional["auth_time"] = int(epoch(session.auth_time))
-    claims |= {name: value for name, value in optional.items() if value}
-    given = hooks.run(session.user, request=request, session=session)
+    token |= {name: value for name, value in optional.items() if value}
+    given = claims.run(session.user, request=request, session=session)
     for contribution in given.values():
-        claims |= contribution
-    raw = jws.sign(claims, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
+        token |= contribution
+    raw = jws.sign(token, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
     limit = config.max_token_length
     if session.transport == RefreshToken.Transport.BROWSER:
         limit = min(limit, MAX_SIZE - len(config.cookies.access_name))
     if len(raw) > limit:
         raise _too_long(given, len(raw), limit)
-    return MintedToken(raw=raw, expires_at=claims["exp"], scope=scope)
+    return MintedToken(raw=raw, expires_at=token["exp"], scope=scope)
 
 
-@sensitive_variables("raw", "claims")
+@sensitive_variables("raw", "token")
 def mint_refresh(session: RefreshToken) -> MintedToken:
     """Mint the refresh token of the session's present generation.
 
-    The same generation gives the same token, as long as the settings and the key stay. This cannot fail, since
-    nothing in it comes from outside.
+    The same generation gives the same token, as long as settings and key stay the same. This cannot fail, since nothing
+    in the token comes from outside.
     """
     config = conf.get_config()
     iat = int(epoch(session.rotated_at))
     exp = max(int(epoch(session.idle_at)), iat + 1)
-    claims = {
+    token = {
         "iss": config.issuer,
         "aud": config.issuer,
         "sid": str(session.pk),
@@ -111,7 +111,7 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
         "exp": exp,
         "jti": session.jti(session.generation),
     }
-    raw = jws.sign(claims, typ=jws.REFRESH.typ, key=config.refresh_keys.signing_key)
+    raw = jws.sign(token, typ=jws.REFRESH.typ, key=config.refresh_keys.signing_key)
     return MintedToken(raw=raw, expires_at=exp)
 
 
@@ -127,7 +127,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
         InvalidTokenError: with the reason.
     """
     config = conf.get_config()
-    claims = jws.verify(
+    verified = jws.verify(
         raw,
         profile=jws.REFRESH,
         keys=config.refresh_keys,
@@ -137,7 +137,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
         leeway=config.leeway.total_seconds(),
         ignore_times=expired,
     ).claims
-    return RefreshClaims(sid=claims["sid"], generation=claims["gen"], jti=claims["jti"])
+    return RefreshClaims(sid=verified["sid"], generation=verified["gen"], jti=verified["jti"])
 
 
 @sensitive_variables()
@@ -152,7 +152,7 @@ def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
         InvalidTokenError: with the reason.
     """
     config = conf.get_config()
-    claims = jws.verify(
+    verified = jws.verify(
         raw,
         profile=jws.ACCESS,
         keys=config.signing_keys,
@@ -163,7 +163,7 @@ def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
         max_lifetime=config.access_token_lifetime.total_seconds(),
         ignore_times=expired,
     ).claims
-    return AccessToken.from_claims(claims)
+    return AccessToken.from_claims(verified)
 
 
 def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -> Exception:
@@ -171,4 +171,4 @@ def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -
     if not given:
         return ImproperlyConfigured(f"JWTAUTH['MAX_TOKEN_LENGTH'] is too small: {message}")
     biggest = max(given, key=lambda path: len(repr(given[path])))
-    return hooks.failure(biggest, message, reason="too_long")
+    return claims.failure(biggest, message, reason="too_long")

@@ -7,7 +7,7 @@ from .database import never_atomic
 
 urlpatterns = [
     path(".well-known/jwks.json", never_atomic(well_known.jwks), name="jwks"),
-    # Also for an issuer with a path, which then stands behind (RFC 8414 section 3.1).
+    # The path of the issuer, if it has one, comes last (RFC 8414 section 3.1).
     re_path(
         r"^\.well-known/oauth-authorization-server(?P<path>/.*)?\Z", never_atomic(well_known.metadata), name="metadata"
     ),

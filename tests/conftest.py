@@ -15,7 +15,7 @@ def _clean_process_state():
     """What a process remembers between requests: throttle counts, the revocation list, verified tokens."""
     cache.clear()
     revocation_cache.forget()
-    conf._load.cache_clear()
+    conf.forget()
 
 
 @pytest.fixture(autouse=True)

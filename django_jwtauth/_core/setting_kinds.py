@@ -1,129 +1,277 @@
-"""Reads a dict of settings key by key, and collects what is wrong in sentences that name the key."""
+"""The kinds of values that settings can have: what is accepted, and how the documentation and messages describe it."""
 
-import math
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Generic, TypeGuard, TypeVar
 
+from ..errors import InvalidKeyError
+from ..keys import Key, KeySet
+from .custom_claims import is_registered
+from .setting_table import Derived, Kind, Place, WrongValueError, describe, literal, spell_duration
+
+T = TypeVar("T")
 MAX_DURATION = timedelta(days=3650)
-
-
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RATE = re.compile(r"([1-9][0-9]*)/(s|sec|second|m|min|minute|h|hour|d|day)")
 Source = tuple[str, ...] | str | Callable[..., Iterable[str]] | None
-"""Texts, or what computes them: a callable or its dotted path."""
+"""Names, or what computes them: a callable or its dotted path. ``None`` if the setting is not used."""
 
 
-def is_text(value: object) -> bool:
-    """Tell whether this is a text that is not empty and has no control characters."""
+def is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a ``str`` that is not empty and has no control characters."""
     return isinstance(value, str) and value != "" and value.isprintable()
 
 
-class Reader:
-    """Reads a dict key by key. What is wrong goes to :attr:`problems`, and the default is taken in its place."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Kind[str]):
+    """A text, of a certain form if there is a pattern."""
 
-    def __init__(self, given: Mapping[str, Any], name: str = "JWTAUTH") -> None:
-        self.given = given
-        self.name = name
-        self.problems: list[str] = []
-        self.read_keys: set[str] = set()
+    pattern: re.Pattern[str] | None = None
+    form: str = ""
+    """What matches the pattern: ``the name of a cookie``."""
 
-    def refuse_unknown(self, word: str) -> None:
-        """Name the keys that nobody has asked for."""
-        self.problems += [
-            f"{self.name} has no {word} {key!r}; it knows {', '.join(sorted(self.read_keys))}."
-            for key in self.given
-            if key not in self.read_keys
-        ]
+    @property
+    def words(self) -> str:
+        return f"text: {self.form}" if self.form else "text"
 
-    def value(self, key: str, default: Any) -> Any:
-        """Return what is given, or the default."""
-        self.read_keys.add(key)
-        return self.given.get(key, default)
+    @property
+    def rule(self) -> str:
+        return f"a str that is {self.form or 'not empty and has no control characters'}"
 
-    def refuse(self, key: str, rule: str, value: object) -> None:
-        """Put down that a value breaks a rule."""
-        self.problems.append(f"{self.name}[{key!r}] must be {rule}, not {kind(value)}.")
+    def read(self, value: object, place: Place) -> str:
+        if not is_text(value) or (self.pattern and not self.pattern.fullmatch(value)):
+            raise WrongValueError
+        return value
 
-    def text_or_none(self, key: str, default: str) -> str | None:
-        """Read a text, or None."""
-        return None if self.value(key, default) is None else self.text(key, default)
 
-    def text(self, key: str, default: str) -> str:
-        """Read a text that is not empty."""
-        value = self.value(key, default)
-        if key in self.given and not is_text(value):
-            self.refuse(key, "a str that is not empty and has no control characters", value)
-            return default
-        return str(value)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts(Kind[tuple[str, ...]]):
+    """A list of texts, which may be empty."""
 
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        """Read a list of texts."""
-        value = self.value(key, default)
-        if not isinstance(value, list | tuple) or not all(is_text(item) for item in value):
-            self.refuse(key, "a list of str", value)
-            return default
+    words: str = "list of text"
+    rule: str = "a list of str that are not empty"
+
+    def read(self, value: object, place: Place) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(map(is_text, value)):
+            raise WrongValueError
         return tuple(value)
 
-    def one_or_more(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        """Read a text, or a list of at least one."""
-        value = self.value(key, default)
-        if key not in self.given:
-            return default
-        if is_text(value):
-            return (value,)
-        if not value:
-            self.refuse(key, "a str, or a list of at least one str", value)
-            return default
-        return self.texts(key, default)
 
-    def texts_or_callable(self, key: str, rule: Callable[[str], bool] = is_text) -> Source:
-        """Read a list of texts, or what computes one: a callable or its dotted path. ``None`` if nothing is given."""
-        given = self.value(key, None)
-        if given is None or callable(given) or (is_text(given) and "." in given):
-            return given  # type: ignore[no-any-return]
-        if not isinstance(given, list | tuple) or not all(is_text(item) and rule(item) for item in given):
-            self.refuse(key, "a list of valid names, a callable, or the dotted path of one", given)
-            return None
-        return tuple(given)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOrMoreTexts(Kind[tuple[str, ...]]):
+    """A text, or a list of at least one."""
 
-    def boolean(self, key: str, *, default: bool) -> bool:
-        """Read True or False."""
-        value = self.value(key, default)
-        if not isinstance(value, bool):
-            self.refuse(key, "True or False", value)
-            return default
+    words: str = "text, or a list of at least one text"
+    rule: str = "a str, or a list of at least one str, none of them empty"
+
+    def read(self, value: object, place: Place) -> tuple[str, ...]:
+        texts = (value,) if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not texts or not all(map(is_text, texts)):
+            raise WrongValueError
+        return tuple(texts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedTexts(Kind[Source]):
+    """A list of texts, or what computes one for a user: a callable or its dotted path."""
+
+    pattern: re.Pattern[str] | None = None
+    """Of each text in the list."""
+    words: str = "list of text, a function, or the dotted path of one; or `None`"
+    rule: str = "a list of valid names, a callable, the dotted path of one, or None"
+
+    def read(self, value: object, place: Place) -> Source:
+        if value is None or callable(value):
+            return value
+        if is_text(value) and "." in value:
+            return value
+        if not isinstance(value, list | tuple) or not all(map(self._is_valid, value)):
+            raise WrongValueError
+        return tuple(value)
+
+    def _is_valid(self, text: object) -> bool:
+        return is_text(text) and (self.pattern is None or self.pattern.fullmatch(text) is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Kind[T]):
+    """One of some values."""
+
+    options: tuple[T, ...]
+
+    @property
+    def words(self) -> str:
+        *others, last = (f"`{literal(option)}`" for option in self.options)
+        return f"{', '.join(others)} or {last}"
+
+    @property
+    def rule(self) -> str:
+        *others, last = map(repr, self.options)
+        return f"{', '.join(others)} or {last}"
+
+    def read(self, value: object, place: Place) -> T:
+        for option in self.options:
+            if isinstance(value, type(option)) and value == option:  # 1 is not True
+                return option
+        raise WrongValueError
+
+
+BOOLEAN = Choice(options=(True, False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integer(Kind[int]):
+    """An int, and never a bool."""
+
+    least: int
+
+    @property
+    def words(self) -> str:
+        return f"integer of at least {self.least}"
+
+    @property
+    def rule(self) -> str:
+        return f"an int of at least {self.least}"
+
+    def read(self, value: object, place: Place) -> int:
+        if type(value) is not int or value < self.least:
+            raise WrongValueError
         return value
 
-    def integer(self, key: str, default: int | None, *, least: int) -> int | None:
-        """Read an int; None only if that is the default."""
-        value = self.value(key, default)
-        if value is None and default is None:
-            return None
-        if type(value) is not int or value < least:
-            self.refuse(key, f"an int of at least {least}", value)
-            return default
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration(Kind[timedelta]):
+    """A timedelta within limits."""
+
+    least: timedelta | Derived[timedelta] = timedelta(0)
+    most: timedelta = MAX_DURATION
+
+    @property
+    def words(self) -> str:
+        limits = [f"at least {self._least_words}"] if self.least else []
+        if self.most != MAX_DURATION:
+            limits.append(f"at most {spell_duration(self.most)}")
+        return ", ".join(["duration", *([" and ".join(limits)] if limits else [])])
+
+    @property
+    def rule(self) -> str:
+        return f"a timedelta of at least {self._least_words} and at most {spell_duration(self.most)}"
+
+    @property
+    def _least_words(self) -> str:
+        return self.least.words if isinstance(self.least, Derived) else spell_duration(self.least)
+
+    def read(self, value: object, place: Place) -> timedelta:
+        least = self.least.compute(place.earlier) if isinstance(self.least, Derived) else self.least
+        if not isinstance(value, timedelta) or not least <= value <= self.most:
+            raise WrongValueError
         return value
 
-    def duration(
-        self, key: str, default: timedelta, *, least: timedelta = timedelta(0), most: timedelta = MAX_DURATION
-    ) -> timedelta:
-        """Read a timedelta within limits."""
-        value = self.value(key, default)
-        if not isinstance(value, timedelta):
-            self.refuse(key, "a timedelta", value)
-            return default
-        if not least <= value <= most:
-            self.refuse(key, f"a timedelta of at least {least} and at most {most}", value)
-            return default
-        return value
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrNone(Kind[T | None], Generic[T]):
+    """A value of another kind, or None."""
+
+    kind: Kind[T]
+    meaning: str = ""
+    """What ``None`` stands for: ``no limit``."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.kind.words}, or `None`{f' for {self.meaning}' if self.meaning else ''}"
+
+    @property
+    def rule(self) -> str:
+        return f"{self.kind.rule}, or None"
+
+    def read(self, value: object, place: Place) -> T | None:
+        return None if value is None else self.kind.read(value, place)
+
+    def literal(self, value: Any) -> str:
+        return literal(None) if value is None else self.kind.literal(value)
 
 
-def kind(value: object) -> str:
-    """Say what a value is without giving it away: it may be a secret in the wrong place."""
-    if (
-        value is None
-        or isinstance(value, bool | int | timedelta)
-        or (isinstance(value, float) and math.isfinite(value))
-    ):
-        return repr(value)
-    size = f" of length {len(value)}" if isinstance(value, str | bytes | list | tuple | dict) else ""
-    return f"{type(value).__name__}{size}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A number of events in a number of seconds."""
+
+    limit: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateText(Kind[Rate]):
+    """A rate, written as in REST framework."""
+
+    words: str = "rate"
+    rule: str = "a rate like '10/min'"
+
+    def read(self, value: object, place: Place) -> Rate:
+        match = _RATE.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise WrongValueError
+        return Rate(limit=int(match[1]), seconds=_SECONDS[match[2][0]])
+
+    def literal(self, value: Any) -> str:
+        (unit,) = (word for word in ("second", "min", "hour", "day") if _SECONDS[word[0]] == value.seconds)
+        return literal(f"{value.limit}/{unit}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimPaths(Kind[Mapping[str, tuple[str, ...]]]):
+    """A dict from the names of claims to paths of attributes. A path is split at its dots."""
+
+    words: str = "dict that maps names of claims to paths of a user's attributes, both text"
+    rule: str = "a dict"
+
+    def read(self, value: object, place: Place) -> Mapping[str, tuple[str, ...]]:
+        if not isinstance(value, Mapping):
+            raise WrongValueError
+        paths = {}
+        for name, path in value.items():
+            parts = tuple(path.split(".")) if isinstance(path, str) else ()
+            if isinstance(name, str) and is_registered(name):
+                place.problems.append(
+                    f"{place.name} may not set {name!r}: it is a registered claim, or may be mistaken for one."
+                )
+            elif not is_text(name):
+                place.problems.append(f"{place.name} must name claims, and {name!r} is not the name of a claim.")
+            elif not parts or not all(part.isidentifier() and not part.startswith("_") for part in parts):
+                place.problems.append(
+                    f"{place.inside(name).name} must be the path of a user's attribute, like "
+                    f"'profile.organisation_id', not {describe(path)}."
+                )
+            else:
+                paths[name] = parts
+        return MappingProxyType(paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeys(Kind[KeySet]):
+    """A list of keys. The first one signs."""
+
+    words: str = "a list of at least one key"
+    rule: str = "a list of at least one key"
+
+    def read(self, value: object, place: Place) -> KeySet:
+        if not isinstance(value, list | tuple) or not value:
+            raise WrongValueError
+        keys, problems = [], []
+        for index, entry in enumerate(value):
+            try:
+                if not isinstance(entry, Mapping):
+                    raise InvalidKeyError(f"A key must be a dict, not {type(entry).__name__}.")
+                keys.append(Key.load(entry))
+            except InvalidKeyError as error:
+                problems.append(f"{place.inside(index).name}: {error}")
+        if problems:
+            raise WrongValueError(*problems)
+        try:
+            key_set = KeySet(keys)
+            _ = key_set.signing_key
+        except InvalidKeyError as error:
+            raise WrongValueError(f"{place.name}: {error}") from None
+        return key_set

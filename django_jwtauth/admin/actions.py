@@ -26,9 +26,9 @@ from django.utils.translation import ngettext
 from .. import conf, sessions
 from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
 from ..request_info import device_name
-from .base import ReadOnlyAdmin, all_sessions, has_permission, user_url
+from .base import ReadOnlyAdmin, has_permission, user_url
 from .filters import MAX_COUNTED
-from .forms import EveryoneForm, ReasonForm
+from .forms import EveryoneForm, NoteForm
 
 PUBLISHED_SECONDS = 2
 """How much later than this project, at most, other services learn of a revocation."""
@@ -45,7 +45,7 @@ class Confirmation:
     button: Any
     permission: str
     """The code name of the permission that the action needs."""
-    form_class: type[ReasonForm] = ReasonForm
+    form_class: type[NoteForm] = NoteForm
     warnings: tuple[Any, ...] = ()
     hidden: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Hidden form fields: name and value of each, to send the selection again."""
@@ -55,7 +55,7 @@ class Confirmation:
 
 def confirm(
     request: HttpRequest, confirmation: Confirmation, context: dict[str, Any], *, posted: bool
-) -> ReasonForm | HttpResponse:
+) -> NoteForm | HttpResponse:
     """Ask the operator to confirm an action.
 
     Args:
@@ -120,7 +120,7 @@ def _report_count(request: HttpRequest, count: int) -> None:
         messages.warning(request, text)
 
 
-def log_action(request: HttpRequest, objects: Iterable[Any], message: Any, reason: str) -> None:
+def log_action(request: HttpRequest, objects: Iterable[Any], message: Any, note: str) -> None:
     """Write an entry into the admin's log for each object, in a constant number of statements.
 
     Args:
@@ -128,20 +128,19 @@ def log_action(request: HttpRequest, objects: Iterable[Any], message: Any, reaso
         objects: The objects of the action: sessions, users, or rows of ours. There may be none.
         message: What was done, not translated yet: all operators read the same log, so it is written in the language
             of ``LANGUAGE_CODE``.
-        reason: Why.
+        note: The operator's note; may be empty.
     """
     user: Any = request.user
     rows: Any = list(objects)
     if rows:
         with translation.override(settings.LANGUAGE_CODE):
-            text = str(message) % reason
+            text = now_("%(what)s: %(note)s") % {"what": message, "note": note} if note else str(message)
         LogEntry.objects.log_actions(user.pk, rows, CHANGE, text)
 
 
-def own_session_warnings(request: HttpRequest, rows: QuerySet[RefreshToken]) -> tuple[Any, ...]:
+def own_session_warnings(request: HttpRequest, rows: RefreshTokenQuerySet) -> tuple[Any, ...]:
     """Return a warning if some of the sessions are the operator's own."""
-    user: Any = request.user
-    has_own = rows.filter(user_id=user_key(user), revoked_at__isnull=True).exists()
+    has_own = rows.of(cast(Any, request.user)).unrevoked().exists()
     return (_OWN_SESSIONS,) if has_own else ()
 
 
@@ -166,7 +165,7 @@ class SessionActions(ReadOnlyAdmin):
         selected = self._selected_sessions(request, queryset)
         if selected is None:
             return None
-        revocable = selected.filter(revoked_at__isnull=True).not_signed_out()
+        revocable = selected.unrevoked().not_signed_out()
         count = revocable.count()
         question = ngettext(
             "%(count)d selected session that has not been revoked yet will be revoked.",
@@ -184,7 +183,7 @@ class SessionActions(ReadOnlyAdmin):
         answer = confirm(request, confirmation, self.page_context(request), posted="confirmed" in request.POST)
         if isinstance(answer, HttpResponse):
             return answer
-        self._revoke(request, revocable, answer.chosen())
+        self._revoke(request, revocable, answer.cleaned_data["note"])
         return None
 
     @admin.action(description=_("Sign the users of selected sessions out everywhere"), permissions=["sign_out"])
@@ -200,19 +199,20 @@ class SessionActions(ReadOnlyAdmin):
             "All sessions of %(count)d users will be revoked.",
             len(users),
         )
+        rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
         confirmation = Confirmation(
             title=_("Sign users out everywhere"),
             question=question % {"count": len(users)},
             button=_("Sign out"),
             permission="sign_out_user",
-            warnings=own_session_warnings(request, all_sessions().filter(user_id__in=[user.pk for user in users])),
+            warnings=own_session_warnings(request, rows),
             hidden=_selection_fields(request, "sign_out_users"),
             items=tuple(users[:20]),
         )
         answer = confirm(request, confirmation, self.page_context(request), posted="confirmed" in request.POST)
         if isinstance(answer, HttpResponse):
             return answer
-        self._sign_out(request, users, answer.chosen())
+        self._sign_out(request, users, answer.cleaned_data["note"])
         return None
 
     def _selected_sessions(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> RefreshTokenQuerySet | None:
@@ -225,7 +225,7 @@ class SessionActions(ReadOnlyAdmin):
             text = now_("More than %d sessions are selected. Select fewer, or sign everyone out.") % MAX_COUNTED
             messages.warning(request, text)
             return None
-        return all_sessions().filter(pk__in=ids)
+        return RefreshToken.objects.filter(pk__in=ids)
 
     # Actions on one session, one user, everyone
 
@@ -235,7 +235,7 @@ class SessionActions(ReadOnlyAdmin):
         session: Any = self.get_object(request, str(pk))
         if session is None:
             raise Http404
-        rows = all_sessions().filter(pk=session.pk)
+        rows = RefreshToken.objects.filter(pk=session.pk)
         confirmation = Confirmation(
             title=_("Revoke this session"),
             question=_("The session %(session)s of %(user)s will be revoked.")
@@ -248,7 +248,7 @@ class SessionActions(ReadOnlyAdmin):
         answer = confirm(request, confirmation, self.page_context(request), posted=request.method == "POST")
         if isinstance(answer, HttpResponse):
             return answer
-        self._revoke(request, rows.filter(revoked_at__isnull=True).not_signed_out(), answer.chosen())
+        self._revoke(request, rows.unrevoked().not_signed_out(), answer.cleaned_data["note"])
         return HttpResponseRedirect(self.page_url("change", session.pk))
 
     def sign_out_view(self, request: HttpRequest, pk: str) -> HttpResponse:
@@ -264,12 +264,12 @@ class SessionActions(ReadOnlyAdmin):
             question=_("All sessions of %(user)s will be revoked.") % {"user": user},
             button=_("Sign out"),
             permission="sign_out_user",
-            warnings=own_session_warnings(request, all_sessions().filter(user_id=user_key(user))),
+            warnings=own_session_warnings(request, RefreshToken.objects.of(user)),
         )
         answer = confirm(request, confirmation, self.page_context(request), posted=request.method == "POST")
         if isinstance(answer, HttpResponse):
             return answer
-        self._sign_out(request, [user], answer.chosen())
+        self._sign_out(request, [user], answer.cleaned_data["note"])
         return HttpResponseRedirect(self._user_url_if_visible(user, request) or self.page_url("changelist"))
 
     def _user_url_if_visible(self, user: Any, request: HttpRequest) -> str:
@@ -292,24 +292,24 @@ class SessionActions(ReadOnlyAdmin):
         answer = confirm(request, confirmation, self.page_context(request), posted=request.method == "POST")
         if isinstance(answer, HttpResponse):
             return answer
-        entry = sessions.revoke_everyone(note=answer.chosen(), by=cast(Any, request.user))
-        log_action(request, [entry], _("Signed everyone out: %s"), answer.chosen())
+        entry = sessions.revoke_everyone(note=answer.cleaned_data["note"], by=cast(Any, request.user))
+        log_action(request, [entry], _("Signed everyone out"), answer.cleaned_data["note"])
         report_revocation(request, now_("Everyone was signed out."))
         return HttpResponseRedirect(self.page_url("changelist"))
 
     # What is done once it is confirmed
 
-    def _revoke(self, request: HttpRequest, revocable: QuerySet[RefreshToken], reason: str) -> None:
+    def _revoke(self, request: HttpRequest, revocable: QuerySet[RefreshToken], note: str) -> None:
         chosen = list(revocable.only("pk"))  # read before they are revoked: afterwards the query would not find them
         keys = [session.pk for session in chosen]
-        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), note=reason, by=cast(Any, request.user))
-        log_action(request, chosen, _("Revoked: %s"), reason)
+        count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), note=note, by=cast(Any, request.user))
+        log_action(request, chosen, _("Revoked"), note)
         _report_count(request, count)
 
-    def _sign_out(self, request: HttpRequest, users: list[Any], reason: str) -> None:
+    def _sign_out(self, request: HttpRequest, users: list[Any], note: str) -> None:
         by = cast(Any, request.user)
-        count = sessions.revoke_all(users, reason=RevokedReason.ADMIN, note=reason, by=by)
-        log_action(request, users, _("Signed out everywhere: %s"), reason)
+        count = sessions.revoke_all(users, reason=RevokedReason.ADMIN, note=note, by=by)
+        log_action(request, users, _("Signed out everywhere"), note)
         _report_count(request, count)
 
 

@@ -1,24 +1,17 @@
 """What the admin's pages of our tables share: they are read-only, and each page checks a permission of its own."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 
-from ..models import RefreshToken, RefreshTokenQuerySet
 from .filters import CappedPaginator
 
 HIDDEN_FIELDS = {"secret", "auth_hash"}
-
-
-def all_sessions() -> RefreshTokenQuerySet:
-    """Return the query of all sessions, in the database of our tables."""
-    return RefreshToken.objects.all()
 
 
 def has_permission(request: HttpRequest, codename: str) -> bool:
@@ -47,7 +40,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     Users can still be deleted in the admin, since deleting a user does not delete the user's sessions.
     """
 
-    list_select_related: ClassVar[tuple[str, ...]] = ("user",)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each facet would count all rows
     paginator = CappedPaginator
@@ -66,9 +58,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # jwtauth_purge deletes
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [f"user__{get_user_model().USERNAME_FIELD}"]
-
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # A lookup such as ?secret__startswith= in the URL would reveal a hidden column bit by bit.
         return lookup.partition("__")[0] not in HIDDEN_FIELDS and super().lookup_allowed(lookup, value, request)
@@ -81,9 +70,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).using(RefreshToken.write_alias())
 
     def page_context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
         """Return the context that the templates of our own pages need."""

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ..models import RefreshToken, RevokedReason
+from ..models import RefreshToken
 from ..request_info import device_name
 from .base import user_url
 
@@ -50,7 +50,7 @@ class SessionColumns:
 
 
 def status_html(session: RefreshToken) -> SafeString:
-    """Return a coloured word that says whether a session is alive, and if not, why.
+    """Return a coloured word that says whether a session is alive, and if not, why. A note follows, if there is one.
 
     Args:
         session: A session that was read ``with_clock()``.
@@ -61,15 +61,17 @@ def status_html(session: RefreshToken) -> SafeString:
         word = "expired" if now >= session.expires_at else "idle"
     kind = {"": "active", "revoked": "revoked"}.get(word, "over")
     text = revoked_text(session) if word == "revoked" else _STATUS_WORDS[word]
-    return format_html('<span class="jwtauth-status jwtauth-{}">{}</span>', kind, text)
+    status = format_html('<span class="jwtauth-status jwtauth-{}">{}</span>', kind, text)
+    if not session.revoked_note:
+        return status
+    return format_html('{} <span class="jwtauth-note">{}</span>', status, session.revoked_note)
 
 
 def revoked_text(session: RefreshToken) -> str:
     """Return why a revoked session ended."""
     if session.revoked_at is None:
         return str(_("revoked: everyone was signed out"))
-    labels: dict[str, Any] = dict(RevokedReason.choices)
-    return str(_("revoked: %s") % labels.get(session.revoked_reason, session.revoked_reason))
+    return str(_("revoked: %s") % session.get_revoked_reason_display())
 
 
 def user_html(session: RefreshToken, site: Any) -> str | SafeString:

@@ -13,7 +13,6 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from .. import conf
-from ..database import database_now
 from ..models import NotBefore, RefreshToken, RevokedReason
 
 MANY_REPLAYS = 5
@@ -63,8 +62,7 @@ class StatusFilter(ChoiceFilter):
 
     def rows(self, queryset: QuerySet[RefreshToken], value: str) -> QuerySet[RefreshToken]:
         """Return the sessions of a status."""
-        using = RefreshToken.write_alias()
-        now = database_now(using)
+        now = RefreshToken.objects.now()
         idle_since = now - conf.get_config().refresh_token_lifetime
         # Read first, so that the condition compares with a value and an index can be used. A subquery would be run for
         # each session that has ended.

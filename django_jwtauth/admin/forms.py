@@ -1,51 +1,27 @@
 """The forms of the admin's actions and pages."""
 
-import unicodedata
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from ..models import MAX_NOTE_LENGTH, RevokedReason
+from ..models import MAX_NOTE_LENGTH
 
 
-def _letters(text: str) -> str:
-    """Return what makes texts equal to a database at most: neither case nor accents, nor what is between letters."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+class NoteForm(forms.Form):
+    """Takes a note that says why something is revoked. It may be left empty."""
 
-
-def _own_words() -> set[str]:
-    """Return the words, and what they are shown as."""
-    choices = [choice for choice in RevokedReason.choices if choice[0] != RevokedReason.ADMIN]
-    return {_letters(str(text)) for choice in choices for text in choice}
-
-
-class ReasonForm(forms.Form):
-    """Why something is revoked."""
-
-    reason = forms.CharField(
-        label=_("Reason"),
+    note = forms.CharField(
+        label=_("Note"),
         required=False,
         max_length=MAX_NOTE_LENGTH,
         strip=True,
-        help_text=_("Shown in the list of sessions and in the log."),
+        help_text=_("Why, in your own words. Shown in the list of sessions and in the log."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
 
-    def clean_reason(self) -> str:
-        """Refuse the words by which the library says itself why a session ended: ``reused`` is an alarm."""
-        given: str = self.cleaned_data["reason"]
-        if _letters(given) in _own_words():
-            error = _("“%(reason)s” is what the library itself says of a session. Give another reason.")
-            raise forms.ValidationError(error, code="reserved", params={"reason": given})
-        return given
 
-    def chosen(self) -> str:
-        """Return the reason, or that it was an administrator."""
-        return str(self.cleaned_data["reason"])
-
-
-class EveryoneForm(ReasonForm):
+class EveryoneForm(NoteForm):
     """Asks for a word to be typed, so that nobody signs everyone out by accident."""
 
     WORD = "everyone"
@@ -55,7 +31,7 @@ class EveryoneForm(ReasonForm):
         max_length=20,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "autocapitalize": "none"}),
     )
-    field_order = ("confirmation", "reason")
+    field_order = ("confirmation", "note")
 
     def clean_confirmation(self) -> str:
         """Compare the text with the word, which is the same in every language."""
@@ -90,7 +66,7 @@ class TokenForm(forms.Form):
         return given.strip().removeprefix("Bearer ").strip()
 
 
-class BlacklistForm(TokenForm, ReasonForm):
-    """Takes a pasted token, and why it is revoked."""
+class BlacklistForm(TokenForm, NoteForm):
+    """Takes a pasted token, and a note that says why it is revoked."""
 
-    field_order = ("token", "reason")
+    field_order = ("token", "note")

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from .. import conf, sessions
 from ..models import RefreshToken, RevokedReason
 from ..request_info import device_name
-from .base import ReadOnlyAdmin, all_sessions, has_permission
+from .base import ReadOnlyAdmin, has_permission
 from .columns import status_html, user_html
 from .filters import MANY_REPLAYS
 from .forms import TokenForm
@@ -39,7 +39,7 @@ class Event:
 
 def security_events(site: Any) -> list[Event]:
     """Return the newest reuse detections and sessions with many replays, newest first. Two queries."""
-    rows = all_sessions().with_clock().select_related("user")
+    rows = RefreshToken.objects.with_clock().select_related("user")
     reused = rows.filter(revoked_reason=RevokedReason.REUSED, revoked_at__isnull=False).order_by("-revoked_at")
     replayed = rows.filter(replays__gte=MANY_REPLAYS).exclude(revoked_reason=RevokedReason.REUSED)
     found: list[tuple[Any, RefreshToken, Any]]

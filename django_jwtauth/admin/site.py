@@ -27,7 +27,7 @@ from ..errors import InvalidTokenError
 from ..models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
 from ..request_info import device_name
 from .actions import Confirmation, SessionActions, confirm, log_action, report_revocation, revocation_effects
-from .base import ReadOnlyAdmin, all_sessions, has_permission, url_if_any
+from .base import ReadOnlyAdmin, has_permission, url_if_any
 from .columns import SessionColumns, status_html, user_html
 from .filters import MANY_REPLAYS, ReasonFilter, ReplaysFilter, StaffFilter, StatusFilter
 from .forms import BlacklistForm
@@ -66,11 +66,13 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
         "generation",
         "replays_marked",
     )
+    list_select_related = ("user",)
     list_filter = (StatusFilter, ReasonFilter, ReplaysFilter, StaffFilter, "created_at", "last_seen_on")
     list_per_page = 50
     sortable_by = ("short_id", "user_link", "created_at", "last_seen", "ends")  # what an index sorts at once
     ordering = ("-created_at",)
     actions = ("revoke_selected", "sign_out_users")
+    search_fields = ("id",)  # so that there is a search box; see get_search_results()
     search_help_text = _("User name, e-mail, IP address or session id. (For a token, use “Find by token”.)")
     fieldsets = (
         (None, {"fields": ("status", "user_link", "device", "ip_address", "user_agent")}),
@@ -80,7 +82,7 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
             _("Tokens"),
             {"fields": ("id", "generation", "replays_marked", "transport", "scope", "audience", "amr", "acr", "actor")},
         ),
-        (_("End"), {"fields": ("revoked_at", "revoked_reason", "revoked_by", "effects")}),
+        (_("End"), {"fields": ("revoked_at", "revoked_reason", "revoked_note", "revoked_by", "effects")}),
     )
     readonly_fields = (
         "id",
@@ -140,7 +142,7 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
         """Return the newest other sessions of the user."""
         if session.user_id is None:
             return SafeString("-")
-        rows = all_sessions().with_clock().select_related("user").filter(user_id=session.user_id)
+        rows = RefreshToken.objects.with_clock().select_related("user").filter(user_id=session.user_id)
         others = rows.exclude(pk=session.pk).order_by("-created_at")[:MAX_OTHER_SESSIONS]
         lines = format_html_join(
             "",
@@ -225,9 +227,10 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
 class BlacklistedTokenAdmin(ReadOnlyAdmin):
     """The list of access tokens that were revoked one by one."""
 
-    list_display = ("jti", "user", "reason", "created_at", "expires_at")
+    list_display = ("jti", "user", "reason", "note", "created_at", "expires_at")
+    list_select_related = ("user",)
     ordering = ("-created_at",)
-    fields = ("jti", "user", "reason", "created_at", "expires_at")
+    fields = ("jti", "user", "reason", "note", "created_at", "expires_at")
     search_help_text = _("User name or token id")
     change_list_template = "admin/django_jwtauth/blacklistedtoken/change_list.html"
 
@@ -236,7 +239,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         return [page, *super().get_urls()]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [*super().get_search_fields(request), "jti__exact"]
+        return [f"user__{get_user_model().USERNAME_FIELD}", "jti__exact"]
 
     @method_decorator(sensitive_post_parameters("token"))
     @method_decorator(sensitive_variables())
@@ -258,9 +261,9 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         except InvalidTokenError:
             messages.warning(request, _("This is not an access token of this project, or it has expired."))
             return HttpResponseRedirect(self.page_url("blacklist"))
-        sessions.blacklist(token, note=answer.chosen())
-        rows = BlacklistedToken.objects.using(RefreshToken.write_alias()).filter(jti=token.jti)
-        log_action(request, rows, _("Blacklisted: %s"), answer.chosen())
+        sessions.blacklist(token, note=answer.cleaned_data["note"])
+        rows = BlacklistedToken.objects.filter(jti=token.jti)
+        log_action(request, rows, _("Blacklisted"), answer.cleaned_data["note"])
         report_revocation(request, now_("The access token was blacklisted."))
         return HttpResponseRedirect(self.page_url("changelist"))
 

@@ -42,15 +42,21 @@ def _events(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
     if session.replays:
         yield session.rotated_at, _("replays so far: %d") % session.replays
     if session.revoked_at is not None:
-        by = _("by %s") % session.revoked_by if session.revoked_by else ""
-        yield session.revoked_at, f"{revoked_text(session)} {by}"
+        yield session.revoked_at, _with_operator(revoked_text(session), session.revoked_by, session.revoked_note)
     if session.signed_out:
-        times = NotBefore.objects.using(RefreshToken.write_alias()).select_related("revoked_by")
-        for time in times.filter(not_before__gte=session.created_at).order_by("created_at")[:1]:
-            who = {"who": time.revoked_by or "-", "why": time.reason}
-            yield time.created_at, _("everyone was signed out, by %(who)s: %(why)s") % who
+        times = NotBefore.objects.select_related("revoked_by").filter(not_before__gte=session.created_at)
+        for time in times.order_by("created_at")[:1]:
+            text = _("everyone was signed out: %s") % time.get_reason_display()
+            yield time.created_at, _with_operator(text, time.revoked_by, time.note)
     entries = LogEntry.objects.filter(
         content_type=get_content_type_for_model(session), object_id=str(session.pk)
     ).select_related("user")
     for entry in entries.order_by("-action_time")[:MAX_LOG_ENTRIES]:
         yield entry.action_time, f"{entry.user}: {entry.get_change_message()}"
+
+
+def _with_operator(text: str, operator: Any, note: str) -> str:
+    """Return what happened together with who did it, and with that operator's note."""
+    if operator is not None:
+        text = _("%(what)s, by %(who)s") % {"what": text, "who": operator}
+    return _("%(what)s: %(note)s") % {"what": text, "note": note} if note else text

@@ -20,9 +20,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ..database import database_now
-from ..models import RefreshToken, RevokedReason, user_key
-from .base import all_sessions, has_permission, url_if_any
+from ..models import RefreshToken, user_key
+from ..sessions._password import attribute_to
+from .base import has_permission, url_if_any
 from .columns import SessionColumns
 
 MAX_SHOWN = 20
@@ -35,8 +35,8 @@ class NewestSessionsFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 
     def get_queryset(self) -> QuerySet[Any]:
         if not hasattr(self, "_newest"):
-            rows = all_sessions().with_clock().select_related("user").filter(user_id=user_key(self.instance))
-            self._newest = rows.live(database_now(rows.db)).order_by("-created_at")[:MAX_SHOWN]
+            rows = RefreshToken.objects.of(self.instance).live().with_clock().select_related("user")
+            self._newest = rows.order_by("-created_at")[:MAX_SHOWN]
         return self._newest
 
 
@@ -98,13 +98,13 @@ class SessionsUserAdminMixin:
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        since = database_now(RefreshToken.write_alias())
+        since = RefreshToken.objects.now()
         super().save_model(request, obj, form, change)  # type: ignore[misc]
         _report_ended_sessions(request, obj, since)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Change the password as Django does, and report how many sessions that has ended."""
-        since = database_now(RefreshToken.write_alias())
+        since = RefreshToken.objects.now()
         response: HttpResponse = super().user_change_password(request, id, form_url)  # type: ignore[misc]
         if request.method == "POST":
             user = self.get_object(request, unquote(id))  # type: ignore[attr-defined]
@@ -114,9 +114,7 @@ class SessionsUserAdminMixin:
 
 def _report_ended_sessions(request: HttpRequest, user: Any, since: datetime) -> None:
     """Record who ended the sessions that saving the user has ended since then, and show how many they are."""
-    reasons = (RevokedReason.USER_INACTIVE, RevokedReason.PASSWORD_CHANGED)
-    rows = all_sessions().filter(user_id=user_key(user), revoked_at__gte=since, revoked_reason__in=reasons)
-    ended = rows.filter(revoked_by__isnull=True).update(revoked_by=cast(Any, request.user))
+    ended = attribute_to(user, cast(Any, request.user), since=since)
     if ended:
         text = ngettext("%d session of the user has ended.", "%d sessions of the user have ended.", ended) % ended
         messages.info(request, text)

@@ -44,12 +44,12 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, InvalidTokenError):
-            return self._error(exc, status.HTTP_401_UNAUTHORIZED, "WWW-Authenticate", self._challenge())
+            challenge = {"WWW-Authenticate": f'Bearer realm="{self.www_authenticate_realm}"'}
+            return _refusal(error_body(exc), status.HTTP_401_UNAUTHORIZED, challenge)
         if isinstance(exc, RefreshConflictError):
-            return self._error(exc, status.HTTP_503_SERVICE_UNAVAILABLE, "Retry-After", "1")
+            return _refusal(error_body(exc), status.HTTP_503_SERVICE_UNAVAILABLE, {"Retry-After": "1"})
         if isinstance(exc, InvalidScopeError | InvalidTargetError):
-            body = {"error": exc.code, **error_body(exc)}  # RFC 6749 section 5.2
-            return self._answer(Response(body, status=status.HTTP_400_BAD_REQUEST))
+            return _refusal({"error": exc.code, **error_body(exc)}, status.HTTP_400_BAD_REQUEST)  # RFC 6749 section 5.2
         if isinstance(exc, NotAuthenticated):
             exc.detail = error_body(JWTAuthError("not_authenticated", "not_authenticated"))
         return super().handle_exception(exc)
@@ -70,16 +70,6 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
         serializer.is_valid(raise_exception=True)
         validated: dict[str, Any] = serializer.validated_data
         return validated
-
-    def _challenge(self) -> str:
-        return f'Bearer realm="{self.www_authenticate_realm}"'
-
-    def _error(self, error: JWTAuthError, code: int, header: str, value: str) -> Response:
-        return self._answer(Response(error_body(error), status=code, headers={header: value}))
-
-    def _answer(self, response: Response) -> Response:
-        response.exception = True
-        return response
 
 
 class AuthenticatedView(JWTAuthView):
@@ -110,6 +100,12 @@ class OAuthTokenView(JWTAuthView):
         if isinstance(exc, ValidationError | ParseError) and isinstance(response.data, dict):
             response.data = {"error": "invalid_request", **response.data}  # RFC 6749 section 5.2
         return response
+
+
+def _refusal(body: dict[str, Any], code: int, headers: dict[str, str] | None = None) -> Response:
+    response = Response(body, status=code, headers=headers)
+    response.exception = True  # as REST framework marks its own
+    return response
 
 
 def send_logged_out(request: Request, user: Any) -> None:

@@ -6,8 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.actions import MAX_REASON_LENGTH
-from django_jwtauth.models import BlacklistedToken, NotBefore
+from django_jwtauth.models import MAX_NOTE_LENGTH, BlacklistedToken, NotBefore
 from tests.tools.admin import (
     BLACKLIST,
     LIST,
@@ -29,7 +28,7 @@ from tests.tools.admin_actions import ACTS, do, each_act, form_of, was_done
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
 def test_no_other_method_acts(pair, act, method):
     client, data = browser(superuser()), act.data(pair)
-    data = {**data, "confirmed": "yes", "reason": "x"}
+    data = {**data, "confirmed": "yes", "note": "x"}
     query = "&".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str))
     getattr(client, method)(act.url(pair), query_params=data)
     getattr(client, method)(f"{act.url(pair)}?{query}")
@@ -104,46 +103,47 @@ def test_what_is_not_there_is_not_found(pair, url, status):
 
 
 @each_act
-def test_each_act_is_logged_signalled_and_gives_its_reason(pair, act):
+def test_each_act_is_logged_signalled_and_keeps_its_note(pair, act):
     root = superuser()
     with revocations() as heard:
-        do(browser(root), act, pair, reason="  laptop stolen ")
+        do(browser(root), act, pair, note="  laptop stolen ")
     entries = LogEntry.objects.all()
     assert [(entry.user, "laptop stolen" in entry.get_change_message()) for entry in entries] == [(root, True)]
     assert entries[0].get_admin_url() is not None
-    assert heard == [(pair.session.pk, "laptop stolen", root)] * act.signals
+    assert heard == [(pair.session.pk, "admin", root)] * act.signals
     row = stored(pair.session)
-    reasons = {row.revoked_reason: row.revoked_by}
-    reasons |= {entry.reason: entry.revoked_by for entry in NotBefore.objects.all()}
-    reasons |= dict.fromkeys(BlacklistedToken.objects.values_list("reason", flat=True), root)
-    assert reasons["laptop stolen"] == root
+    ended = {(row.revoked_reason, row.revoked_note, row.revoked_by)}
+    ended |= {(entry.reason, entry.note, entry.revoked_by) for entry in NotBefore.objects.all()}
+    ended |= {(entry.reason, entry.note, root) for entry in BlacklistedToken.objects.all()}
+    assert ("admin", "laptop stolen", root) in ended
 
 
 @each_act
-def test_without_a_reason_it_was_an_administrator(pair, act):
-    do(browser(superuser()), act, pair, reason="   ")
+@pytest.mark.parametrize("note", ["   ", "reused", "signed out"])
+def test_whatever_the_note_it_was_an_administrator(pair, act, note):
+    do(browser(superuser()), act, pair, note=note)
     reasons = {stored(pair.session).revoked_reason, *BlacklistedToken.objects.values_list("reason", flat=True)}
     assert "admin" in reasons | set(NotBefore.objects.values_list("reason", flat=True))
 
 
 @each_act
-def test_a_reason_that_is_too_long_is_refused_and_one_that_just_fits_is_not(pair, act):
+def test_a_note_that_is_too_long_is_refused_and_one_that_just_fits_is_not(pair, act):
     client = browser(superuser())
-    response = do(client, act, pair, reason="€" * (MAX_REASON_LENGTH + 1))
+    response = do(client, act, pair, note="€" * (MAX_NOTE_LENGTH + 1))
     assert "at most 255 characters" in html(response)
     assert not was_done(pair)
-    assert do(client, act, pair, reason="€" * MAX_REASON_LENGTH).status_code == 302
+    assert do(client, act, pair, note="€" * MAX_NOTE_LENGTH).status_code == 302
     assert was_done(pair)
 
 
 @each_act
 @pytest.mark.parametrize(
-    "reason", ["a\x00b", "<script>alert(1)</script>", "[", '["x"]', "a\r\nX: b", "\u202e", "%s %(x)s"]
+    "note", ["a\x00b", "<script>alert(1)</script>", "[", '["x"]', "a\r\nX: b", "\u202e", "%s %(x)s"]
 )
-def test_any_reason_is_either_refused_or_harmless(pair, act, reason):
+def test_any_note_is_either_refused_or_harmless(pair, act, note):
     client = browser(superuser())
-    response = do(client, act, pair, reason=reason)
-    assert response.status_code == (200 if "\x00" in reason else 302)
+    response = do(client, act, pair, note=note)
+    assert response.status_code == (200 if "\x00" in note else 302)
     for url in (LIST, page(pair.session), BLACKLIST, "/admin/", f"{LIST}{pair.session.pk}/history/"):
         assert "<script>alert" not in html(client.get(url))
     assert "\r\nX: b" not in "".join(f"{name}: {value}" for name, value in response.headers.items())
@@ -154,10 +154,15 @@ def test_what_was_revoked_before_stays_as_it_was(pair, act):
     sessions.revoke(pair.session, reason="logout")
     before = stored(pair.session)
     with revocations() as heard:
-        response = do(browser(superuser()), act, pair, reason="again")
+        response = do(browser(superuser()), act, pair, note="again")
     assert messages_of(response) == ["0 sessions were revoked."]
     after = stored(pair.session)
-    assert (after.revoked_at, after.revoked_reason, after.revoked_by) == (before.revoked_at, "logout", None)
+    assert (after.revoked_at, after.revoked_reason, after.revoked_note, after.revoked_by) == (
+        before.revoked_at,
+        "logout",
+        "",
+        None,
+    )
     assert (heard, LogEntry.objects.count()) == ([], 0)
 
 
@@ -180,7 +185,7 @@ def test_who_would_sign_himself_out_is_told_before(user, name, own):
     act, client = ACTS[name], browser(root)
     data = {key: value for key, value in act.data(pair).items() if key != "confirmed"}
     shown = html(client.get(act.url(pair)) if act.has_own_page else client.post(LIST, data))
-    assert ("The admin itself does not sign you out" in shown) is (own or name == "everyone")
+    assert ("You stay signed in to the admin" in shown) is (own or name == "everyone")
     do(client, act, pair)
     assert not is_live(pair.session)
     assert client.get(LIST).status_code == 200

@@ -139,8 +139,8 @@ def test_a_pasted_token_stands_in_no_address_page_log_statement_or_history(clien
     caplog.set_level(logging.DEBUG)
     with CaptureQueriesContext(connection) as captured:
         answers = [
-            client.post(url, {"token": token, "reason": "x"}),
-            client.post(url, {"token": token, "reason": "x" * 300}),
+            client.post(url, {"token": token, "note": "x"}),
+            client.post(url, {"token": token, "note": "x" * 300}),
         ]
         answers.append(client.post(url, {"token": f"{token} {token}"}))
         answers += [client.get(LIST), client.get("/admin/"), client.get(page(pair.session)), client.get(url)]
@@ -192,8 +192,8 @@ def fail(*args, **kwargs):
 def test_acts_log_no_token_secret_or_hash(client, caplog, pair):
     row = stored(pair.session)
     caplog.set_level(logging.DEBUG)
-    client.post(page(row, "revoke"), {"reason": "x"})
-    client.post(f"{LIST}user/{row.user_id}/", {"reason": "x"})
+    client.post(page(row, "revoke"), {"note": "x"})
+    client.post(f"{LIST}user/{row.user_id}/", {"note": "x"})
     client.post(f"{LIST}everyone/", {"confirmation": "everyone"})
     written = "".join(record.getMessage() + repr(record.__dict__) for record in caplog.records)
     written += repr(list(LogEntry.objects.values()))

@@ -24,7 +24,6 @@ STATUS_WORDS = [
     (update_user(password="!"), "over", "password changed"),
     (lambda session: sessions.revoke_everyone(), "revoked", "revoked: everyone was signed out"),
     (lambda session: session.user.delete(), "revoked", "revoked: user deleted"),
-    (revoke("moved house"), "revoked", "revoked: moved house"),
     *((revoke(reason), "revoked", f"revoked: {label}") for reason, label in RevokedReason.choices),
 ]
 
@@ -35,6 +34,19 @@ def test_the_status_says_whether_a_session_lives_and_if_not_why(client, pair, ch
     shown = f'<span class="jwtauth-status jwtauth-{colour}">{word}</span>'
     assert shown in html(client.get(LIST))
     assert shown in html(client.get(page(pair.session)))
+
+
+@pytest.mark.parametrize("url", ["list", "session", "events"])
+def test_beside_the_reason_is_the_note(client, pair, url):
+    revoke("reused", "seen <twice>")(pair.session)
+    shown = html(client.get({"list": LIST, "session": page(pair.session), "events": f"{LIST}events/"}[url]))
+    word = '<span class="jwtauth-status jwtauth-revoked">revoked: refresh token reuse</span>'
+    assert f'{word} <span class="jwtauth-note">seen &lt;twice&gt;</span>' in shown
+
+
+def test_without_a_note_there_is_none_to_show(client, pair):
+    revoke("reused")(pair.session)
+    assert "jwtauth-note" not in html(client.get(LIST))
 
 
 # One session
@@ -49,22 +61,22 @@ def timeline(shown):
     return [text.strip() for _, _, text in lines]
 
 
-def test_the_page_tells_the_course_of_a_session_in_order(client, user):
+def test_the_page_tells_the_timeline_of_a_session_in_order(client, user):
     session = sessions.start(user, amr=["pwd", "otp"]).session
     update(created_at=-3 * DAY, auth_time=-2 * DAY, rotated_at=-1 * DAY)(session)
     RefreshToken.objects.update(generation=7, replays=2)
-    client.post(page(session, "revoke"), {"reason": "laptop stolen"})
+    client.post(page(session, "revoke"), {"note": "laptop stolen"})
     assert timeline(html(client.get(page(session)))) == [
         "signed in (pwd, otp)",
-        "authenticated once more",
-        "refreshed last, to generation 7",
+        "authenticated again",
+        "last refresh, to generation 7",
         "replays so far: 2",
-        "revoked: laptop stolen by root",
+        "revoked: revoked by an administrator, by root: laptop stolen",
         "root: Revoked: laptop stolen",
     ]
 
 
-def test_a_new_session_has_a_short_course(client, pair):
+def test_a_new_session_has_a_short_timeline(client, pair):
     assert timeline(html(client.get(page(pair.session)))) == ["signed in"]
 
 
@@ -73,13 +85,13 @@ def test_a_session_that_ended_by_itself_was_ended_by_nobody(client, pair):
     assert timeline(html(client.get(page(pair.session)))) == ["signed in", "revoked: signed out"]
 
 
-@pytest.mark.parametrize(("by_root", "who"), [(True, "root"), (False, "-")])
-def test_the_course_says_when_everyone_was_signed_out(client, pair, by_root, who):
+@pytest.mark.parametrize(("by_root", "who"), [(True, ", by root"), (False, "")])
+def test_the_timeline_says_when_everyone_was_signed_out(client, pair, by_root, who):
     root = get_user_model().objects.get(username="root") if by_root else None
-    sessions.revoke_everyone(reason="keys lost", by=root)
-    sessions.revoke_everyone(reason="once more")
+    sessions.revoke_everyone(note="keys lost", by=root)
+    sessions.revoke_everyone(note="once more")
     after = sessions.start(pair.session.user)
-    text = f"everyone was signed out, by {who}: keys lost"
+    text = f"everyone was signed out: revoked by an administrator{who}: keys lost"
     assert timeline(html(client.get(page(pair.session)))) == ["signed in", text]
     NotBefore.objects.update(not_before=pair.session.created_at)
     assert timeline(html(client.get(page(after.session)))) == ["signed in"]
@@ -129,7 +141,7 @@ def test_events_are_reuse_and_many_replays_newest_first(client, user, rf):
 
 
 def test_events_of_deleted_users_and_of_nothing(client, user, pair):
-    assert "Nothing has happened." in html(client.get(f"{LIST}events/"))
+    assert "There are no security events." in html(client.get(f"{LIST}events/"))
     RefreshToken.objects.update(replays=9)
     user.delete()
     shown = html(client.get(f"{LIST}events/"))
@@ -208,12 +220,15 @@ def test_all_pages_work_with_and_without_time_zones(settings, user, use_tz):
     pair, client = sessions.start(user), browser(superuser())
     other = sessions.start(user).session
     RefreshToken.objects.update(replays=7, generation=1)
-    client.post(page(pair.session, "revoke"), {"reason": "x"})
+    client.post(page(pair.session, "revoke"), {"note": "x"})
     client.post(f"{BLACKLIST}blacklist/", {"token": sessions.start(user).access})
     urls = [LIST, page(pair.session), f"{LIST}events/", f"{LIST}?status=idle", f"{LIST}?status=expired", BLACKLIST]
     urls += [f"/ops/auth/user/{user.pk}/change/", f"{LIST}?status=active"]
     for url in urls:
         html(client.get(url))
-    assert timeline(html(client.get(page(pair.session))))[-2:] == ["revoked: x by root", "root: Revoked: x"]
+    ended = "revoked: revoked by an administrator, by root: x"
+    assert timeline(html(client.get(page(pair.session))))[-2:] == [ended, "root: Revoked: x"]
     client.post(f"{LIST}everyone/", {"confirmation": "everyone"})
-    assert timeline(html(client.get(page(other))))[-1] == "everyone was signed out, by root: admin"
+    assert (
+        timeline(html(client.get(page(other))))[-1] == "everyone was signed out: revoked by an administrator, by root"
+    )

@@ -185,7 +185,7 @@ def test_the_page_of_a_session_says_who_deactivated_its_user(client, user, pair)
     data = form_of(client, user_page(user))
     del data["is_active"]
     client.post(user_page(user), data)
-    assert "revoked: user deactivated by root" in html(client.get(session_page(pair.session)))
+    assert "revoked: user deactivated, by root" in html(client.get(session_page(pair.session)))
 
 
 def test_a_password_that_is_refused_ends_nothing(client, user, pair):
@@ -286,10 +286,10 @@ def test_users_with_a_uuid_and_an_address_and_no_staff(tmp_path):
         assert f"{base}user/{ada.pk}/" in get(user_page)
         for nonsense in ("nonsense", "00000000-0000-4000-8000-000000000000", "1", "x" * 5000):
             assert client.get(f"{base}user/{nonsense}/").status_code == 404, nonsense
-        done = client.post(f"{base}user/{ada.pk}/", {"reason": "theft"})
+        done = client.post(f"{base}user/{ada.pk}/", {"note": "theft"})
         assert done.headers["Location"] == user_page, done.content
         session = RefreshToken.objects.get(pk=pair.session.pk)
-        assert (session.revoked_reason, session.revoked_by) == ("theft", root)
+        assert (session.revoked_note, session.revoked_by) == ("theft", root)
         data = {"action": "sign_out_users", "_selected_action": [str(other.session.pk)], "index": "0"}
         assert b"bob@example.com" in client.post(base, data).content
         assert client.post(base, {**data, "confirmed": "yes"}).status_code == 302

@@ -38,7 +38,8 @@ class Past:
     replays: int = 0
     amr: tuple[str, ...] = ("pwd",)
     ended: float | None = None
-    reason: str = ""
+    reason: str = "admin"
+    note: str = ""
     by: str | None = None
 
 
@@ -59,7 +60,7 @@ PASTS = [
         refreshed=98,
         generation=6,
         ended=97,
-        reason="laptop left on the train",
+        note="laptop left on the train",
         by="admin",
     ),
     Past(user="radia", device=IPHONE, address="2001:db8:7::2", began=75, refreshed=2, generation=64),
@@ -120,7 +121,7 @@ def _live_through(past):
     row.update(**times, generation=past.generation, replays=past.replays)
     if past.ended is not None:
         by = past.by and User.objects.get(username=past.by)
-        sessions.revoke(session, reason=past.reason, by=by)
+        sessions.revoke(session, reason=past.reason, note=past.note, by=by)
         row.update(revoked_at=now - timedelta(hours=past.ended))
 
 

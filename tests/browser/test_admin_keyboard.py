@@ -1,4 +1,4 @@
-"""The admin's acts with the keyboard alone, and what becomes of the tokens."""
+"""The admin's actions with the keyboard alone, and what becomes of the tokens."""
 
 import pytest
 from playwright.sync_api import expect
@@ -41,7 +41,7 @@ def status_of(keys):
     return keys.page.locator(".field-status .jwtauth-status")
 
 
-def test_a_session_is_filtered_opened_and_revoked_with_a_reason(open_window, example):
+def test_a_session_is_filtered_opened_and_revoked_with_a_note(open_window, example):
     lost, kept = Device(example), Device(example, user_agent=IPHONE)
     keys = Keyboard(open_window())
     keys.page.goto("/admin/")
@@ -54,13 +54,14 @@ def test_a_session_is_filtered_opened_and_revoked_with_a_reason(open_window, exa
     expect(status_of(keys)).to_have_text("active")
     keys.follow(keys.link("Revoke this session"))
     assert lost.refusal() == ""  # asked, not done yet
-    keys.type(keys.field("Reason"), "left in a taxi")
+    keys.type(keys.field("Note"), "left in a taxi")
     keys.follow(keys.button("Revoke"))
     assert lost.refusal() == "revoked"
     assert lost.refresh_refusal() == "revoked"
     assert kept.refusal() == ""
     keys.says("1 session was revoked.")
-    expect(status_of(keys)).to_have_text("revoked: left in a taxi")
+    expect(status_of(keys)).to_have_text("revoked: revoked by an administrator")
+    expect(keys.page.locator(".field-status .jwtauth-note")).to_have_text("left in a taxi")
     expect(keys.link("Revoke this session")).to_have_count(0)
 
 
@@ -72,7 +73,7 @@ def test_two_selected_sessions_are_revoked(sessions, example):
     run_action(sessions, "Revoke selected sessions")
     expect(sessions.page.locator("#content")).to_contain_text("2 selected sessions")
     assert first.refusal() == ""
-    sessions.type(sessions.field("Reason"), "left the company")
+    sessions.type(sessions.field("Note"), "left the company")
     sessions.follow(sessions.button("Revoke"))
     assert [device.refusal() for device in (first, second, third)] == ["revoked", "", "revoked"]
     sessions.says("2 sessions were revoked.")
@@ -110,7 +111,7 @@ def test_one_access_token_is_blacklisted_and_its_session_goes_on(sessions, examp
     device = Device(example)
     sessions.follow(sessions.link("Blacklist an access token"))
     sessions.type(sessions.field("Token"), device.access)
-    sessions.type(sessions.field("Reason"), "was in a log")
+    sessions.type(sessions.field("Note"), "was in a log")
     sessions.follow(sessions.button("Blacklist"))
     assert device.refusal() == "revoked"
     assert device.refresh_refusal() == ""
@@ -126,7 +127,7 @@ def test_a_user_is_signed_out_everywhere_from_the_users_page(admin, example):
     for device in hers:
         expect(admin.link(device.session[:8])).to_be_visible()
     admin.follow(admin.link("Sign out everywhere"))
-    admin.type(admin.field("Reason"), "phishing mail answered")
+    admin.type(admin.field("Note"), "phishing mail answered")
     admin.follow(admin.button("Sign out"))
     assert [device.refusal() for device in (*hers, ada)] == ["revoked", "revoked", ""]
     admin.says("were revoked.")
@@ -146,7 +147,7 @@ def test_a_reuse_is_acted_on_from_the_security_events(sessions):
 
 @pytest.fixture(scope="module")
 def own_example(tmp_path_factory):
-    """One for acts that end more than the sessions of the test."""
+    """An example for actions that end more than the sessions of the test."""
     with running(tmp_path_factory.mktemp("own")) as example:
         yield example
 
@@ -166,7 +167,7 @@ def test_everyone_is_signed_out_by_a_typed_word(open_window, own_example):
     keys.go_to(keys.field("Type “everyone” to confirm"))
     keys.page.keyboard.press("Control+A")
     keys.page.keyboard.type("everyone")
-    keys.type(keys.field("Reason"), "the key has leaked")
+    keys.type(keys.field("Note"), "the key has leaked")
     keys.follow(keys.button("Sign everyone out"))
     assert [device.refusal() for device in devices] == ["revoked"] * 2
     assert [device.refresh_refusal() for device in devices] == ["revoked"] * 2

@@ -22,7 +22,7 @@ STATUSES = {
     "revoked: password changed",
     "revoked: refresh token reuse",
     "revoked: signed out",
-    "revoked: laptop left on the train",
+    "revoked: revoked by an administrator",
     "7",  # replays
 }
 

@@ -8,7 +8,7 @@ from .people import HOSTILE
 LIST = "/admin/django_jwtauth/refreshtoken/"
 
 
-def test_hostile_device_user_name_and_reason_are_inert(open_window, admin_state):
+def test_hostile_device_user_name_and_note_are_inert(open_window, admin_state):
     page = open_window(storage_state=admin_state)
     keys = Keyboard(page)
 
@@ -42,11 +42,15 @@ def test_hostile_device_user_name_and_reason_are_inert(open_window, admin_state)
     page.goto(session)
     keys.follow(keys.link("Revoke this session"))
     look()
-    keys.type(keys.field("Reason"), HOSTILE)
+    keys.type(keys.field("Note"), HOSTILE)
     keys.follow(keys.button("Revoke"))
     look()
-    expect(page.locator(".field-status")).to_contain_text(f"revoked: {HOSTILE}")
-    expect(page.locator(".jwtauth-timeline")).to_contain_text(f"Revoked: {HOSTILE}")
+    expect(page.locator(".field-status .jwtauth-note")).to_have_text(HOSTILE)
+    expect(page.locator(".field-revoked_note")).to_contain_text(HOSTILE)
+    expect(page.locator(".jwtauth-timeline")).to_contain_text(
+        f"revoked: revoked by an administrator, by admin: {HOSTILE}"
+    )
+    expect(page.locator(".jwtauth-timeline")).to_contain_text(f"admin: Revoked: {HOSTILE}")
     for address in (session.replace("/change/", "/history/"), LIST, f"{LIST}events/"):
         page.goto(address)
         look()

@@ -103,9 +103,9 @@ def test_a_session_that_is_revoked_in_the_admin_is_over_at_the_next_call(open_wi
     app.sees_both_services()
     session = app.session
     admin.page.goto(f"{LIST}{session}/revoke/")
-    admin.type(admin.field("Reason"), "left in a taxi")
+    admin.type(admin.field("Note"), "left in a taxi")
     admin.follow(admin.button("Revoke"))
-    expect(admin.page.locator(".field-status .jwtauth-status")).to_have_text("revoked: left in a taxi")
+    expect(admin.page.locator(".field-status .jwtauth-note")).to_have_text("left in a taxi")
     app.button("Reload orders").click()
     app.is_signed_out(ENDED)
     app.sign_in()  # at once again

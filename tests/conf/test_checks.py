@@ -273,7 +273,7 @@ FOR_NAMES = [
     ("jwtauth.E003", HOOKS + "hook_without_session", "'tests.conf.test_checks.hook_without_session' cannot be called"),
     ("jwtauth.E003", HOOKS + "not_callable", "'tests.conf.test_checks.not_callable' cannot be called"),
     ("jwtauth.E003", functools.partial(names_of), "functools.partial(<function names_of"),
-    ("jwtauth.E003", one_text, "'one_text' is annotated to return something else"),
+    ("jwtauth.E003", one_text, "'one_text' is annotated to return the wrong type"),
     ("jwtauth.E003", HOOKS + "hook_of_nothing", "'tests.conf.test_checks.hook_of_nothing' is annotated to return"),
     ("jwtauth.E004", async_hook, "'async_hook' is async"),
     ("jwtauth.E004", HOOKS + "async_hook", "'tests.conf.test_checks.async_hook' is async"),
@@ -288,7 +288,7 @@ def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id,
         (message,) = found()
     assert message.id == id
     assert message.msg.startswith(f"JWTAUTH['{setting}'] {problem}")
-    assert ("returns names" in message.hint) == (id == "jwtauth.E003")
+    assert ("iterable of names" in message.hint) == (id == "jwtauth.E003")
 
 
 @override_settings(CACHES=SHARED_CACHE)
@@ -300,8 +300,8 @@ def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id,
         ("get_full_name", "auth.User.get_full_name is a method"),
         ("get_full_name.x", "auth.User.get_full_name is a method"),
         ("normalize_username", "auth.User.normalize_username is a method"),
-        ("groups", "auth.User.groups is no value, but what is related"),
-        ("groups.name", "auth.User.groups is no value, but what is related"),
+        ("groups", "auth.User.groups is a relation, not a value"),
+        ("groups.name", "auth.User.groups is a relation, not a value"),
     ],
 )
 def test_a_claim_is_mapped_to_an_attribute_that_is_there_and_is_a_value(attribute, problem):
@@ -319,10 +319,10 @@ def test_a_path_is_followed_through_related_models_and_no_further(monkeypatch):
     broken = {"a": "user", "b": "content_type.model_class", "c": "user.mail", "d": "user.groups"}
     with override_settings(**jwtauth(CLAIMS=broken)):
         assert [message.msg.partition("]: ")[2] for message in checks.check_claims()] == [
-            "admin.LogEntry.user is no value, but what is related.",
+            "admin.LogEntry.user is a relation, not a value.",
             "contenttypes.ContentType.model_class is a method.",
             "there is no attribute auth.User.mail.",
-            "auth.User.groups is no value, but what is related.",
+            "auth.User.groups is a relation, not a value.",
         ]
 
 

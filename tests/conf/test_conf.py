@@ -69,6 +69,7 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"TOKEN_CACHE_SIZE": None}, "JWTAUTH['TOKEN_CACHE_SIZE']"),
         ({"MAX_TOKEN_LENGTH": 511}, "JWTAUTH['MAX_TOKEN_LENGTH']"),
         ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(0)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
+        ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(days=1826)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
         ({"REVOCATION_MAX_STALENESS": datetime.timedelta(seconds=3)}, "JWTAUTH['REVOCATION_MAX_STALENESS']"),
         ({"REVOCATION_FAIL_OPEN": 1}, "JWTAUTH['REVOCATION_FAIL_OPEN']"),
         ({"THROTTLE_RATES": None}, "JWTAUTH['THROTTLE_RATES']"),
@@ -88,8 +89,8 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
                 f"JWTAUTH['TRUSTED_ISSUERS']['https://a.example']{rest}",
             )
             for entry, rest in [
-                (None, " must be the dict of an issuer"),
-                ("https://a.example/jwks", " must be the dict of an issuer"),
+                (None, " must be a dict, not None"),
+                ("https://a.example/jwks", " must be a dict, not str of length 22"),
                 ({"jwks": "https://a.example"}, " has no key 'jwks'; it knows algorithms, allow_http, audience, "),
                 ({"JWKS_URL": "https://a.example"}, " has no key 'JWKS_URL'"),
                 ({"jwks_url": None}, "['jwks_url'] must be a str"),
@@ -101,15 +102,21 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
                 ({"revocations_url": ""}, "['revocations_url'] must be a str"),
                 ({"revocations_url": False}, "['revocations_url'] must be a str"),
                 ({"revocations_url": "http://a.example/list"}, ": revocations_url: it must be an https URL"),
-                ({"algorithms": "ES256"}, "['algorithms'] must be a list of str"),
+                (
+                    {"algorithms": "ES256"},
+                    "['algorithms'] must be a list of str that are not empty, not str of length 5",
+                ),
                 ({"algorithms": []}, ": The algorithms are some of ES256"),
                 ({"algorithms": ["HS256"]}, ": The algorithms are some of ES256"),
                 ({"algorithms": ["none"]}, ": The algorithms are some of ES256"),
                 ({"audience": ""}, "['audience'] must be a str"),
                 ({"audience": []}, "['audience'] must be a str"),
                 ({"audience": None}, "['audience'] must be a str"),
-                ({"audience": ["a", 1]}, "['audience'] must be a list of str"),
-                ({"timeout": 5}, "['timeout'] must be a timedelta, not 5"),
+                ({"audience": ["a", 1]}, "['audience'] must be a str, or a list of at least one str"),
+                (
+                    {"timeout": 5},
+                    "['timeout'] must be a timedelta of at least 100 milliseconds and at most 1 minute, not 5",
+                ),
                 ({"timeout": datetime.timedelta(0)}, "['timeout'] must be a timedelta of at least"),
                 ({"timeout": HOUR}, "['timeout'] must be a timedelta of at least"),
                 ({"allow_http": 1}, "['allow_http'] must be True or False, not 1"),
@@ -118,9 +125,9 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         *(
             ({"TRUSTED_ISSUERS": {issuer: {}}}, f"JWTAUTH['TRUSTED_ISSUERS'][{issuer!r}]{rest}")
             for issuer, rest in [
-                ("", " must be the dict of an issuer that is a str"),
-                (5, " must be the dict of an issuer that is a str"),
-                ("a\nb", " must be the dict of an issuer that is a str"),
+                ("", ": an issuer must be a str that is not empty"),
+                (5, ": an issuer must be a str that is not empty and has no control characters, not 5"),
+                ("a\nb", ": an issuer must be a str that is not empty"),
                 ("http://a.example", ": issuer: it must be an https URL"),
                 ("partner", ": issuer: it is no https URL"),
                 ("https://user:password@a.example", ": issuer: a user name"),
@@ -136,29 +143,38 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
                 ({"secure": 0}, "['secure'] must be True or False, not 0"),
                 ({"domain": ""}, "['domain'] must be a str"),
                 ({"domain": ["example.com"]}, "['domain'] must be a str"),
-                ({"samesite": False}, "['samesite'] must be a str"),
+                ({"samesite": False}, "['samesite'] must be 'Strict', 'Lax' or 'None', not False"),
                 ({"access_name": ""}, "['access_name'] must be a str"),
                 ({"refresh_name": b"r"}, "['refresh_name'] must be a str"),
                 ({"refresh_path": None}, "['refresh_path'] must be a str"),
-                ({"access_name": "a b"}, ": access_name is no name of a cookie"),
-                ({"access_name": "a=b"}, ": access_name is no name of a cookie"),
-                ({"refresh_name": "r;"}, ": refresh_name is no name of a cookie"),
-                ({"refresh_name": "é"}, ": refresh_name is no name of a cookie"),
+                ({"access_name": "a b"}, "['access_name'] must be a str that is the name of a cookie"),
+                ({"access_name": "a=b"}, "['access_name'] must be a str that is the name of a cookie"),
+                ({"refresh_name": "r;"}, "['refresh_name'] must be a str that is the name of a cookie"),
+                ({"refresh_name": "é"}, "['refresh_name'] must be a str that is the name of a cookie"),
                 ({"secure": False, "access_name": "__Host-a"}, ": access_name begins with __Secure- or __Host-, which"),
                 ({"secure": False, "access_name": "__secure-a"}, ": access_name begins with __Secure- or __Host-"),
                 ({"secure": False, "refresh_name": "__Secure-r"}, ": refresh_name begins with __Secure- or __Host-"),
-                ({"access_name": "a", "refresh_name": "a"}, ": access_name and refresh_name must be two names"),
+                ({"access_name": "a", "refresh_name": "a"}, ": access_name and refresh_name must be different"),
                 ({"domain": "a.example", "access_name": "__host-a"}, ": access_name begins with __Host-, which allows"),
                 ({"refresh_name": "__Host-r"}, ": refresh_name begins with __Host-, which needs refresh_path"),
                 ({"refresh_name": "__HOST-r"}, ": refresh_name begins with __Host-, which needs refresh_path"),
-                ({"samesite": "strict"}, ": samesite must be 'Strict', 'Lax' or 'None'"),
+                ({"samesite": "strict"}, "['samesite'] must be 'Strict', 'Lax' or 'None'"),
                 ({"samesite": "None", "secure": False}, ": samesite 'None' needs 'secure'"),
-                ({"domain": "a.example; Path=/"}, ": domain must be the name of a domain"),
-                ({"domain": "a..example"}, ": domain must be the name of a domain"),
-                ({"domain": "https://a.example"}, ": domain must be the name of a domain"),
-                ({"refresh_path": "auth/"}, ": refresh_path must be a path that begins with '/'"),
-                ({"refresh_path": "/auth; Domain=a.example"}, ": refresh_path must be a path"),
-                ({"refresh_path": "/küche/"}, ": refresh_path must be a path"),
+                (
+                    {"domain": "a.example; Path=/"},
+                    "['domain'] must be a str that is the name of a domain, like 'example.com', or None",
+                ),
+                (
+                    {"domain": "a..example"},
+                    "['domain'] must be a str that is the name of a domain, like 'example.com', or None",
+                ),
+                (
+                    {"domain": "https://a.example"},
+                    "['domain'] must be a str that is the name of a domain, like 'example.com', or None",
+                ),
+                ({"refresh_path": "auth/"}, "['refresh_path'] must be a str that is a path"),
+                ({"refresh_path": "/auth; Domain=a.example"}, "['refresh_path'] must be a str that is a path"),
+                ({"refresh_path": "/küche/"}, "['refresh_path'] must be a str that is a path"),
             ]
         ),
         ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'"),
@@ -175,7 +191,7 @@ def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
 
 def test_all_problems_are_named_at_once():
     problems = problems_of({"ISSUER": 1, "LEEWAY": 2, "NONSENSE": 3, "THROTTLE_RATES": {"a": 1, "login": 2}})
-    assert len(problems) == 6
+    assert len(problems) == 5
     text = str(conf.InvalidSettingsError(problems))
     assert text.splitlines() == problems
 
@@ -320,8 +336,9 @@ def test_a_secret_key_that_anybody_could_derive_from_is_refused(settings, fallba
     assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]
 
 
-def test_a_secret_key_that_is_no_text_is_refused_once(settings):
-    settings.SECRET_KEY = 5
+@pytest.mark.parametrize("fallbacks", [[], ["a fallback that could be used"]])
+def test_a_secret_key_that_is_no_text_is_refused_once(settings, fallbacks):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = 5, fallbacks
     with pytest.raises(conf.InvalidSettingsError) as caught:
         conf.get_config()
     assert caught.value.problems == ["SECRET_KEY and each of SECRET_KEY_FALLBACKS must be str or bytes and not empty."]

@@ -104,7 +104,7 @@ def issuers(settings):
     yield make
     # First those who ask, then those who answer.
     settings.JWTAUTH = {}
-    conf._load.cache_clear()
+    conf.forget()
     gc.collect()
     for issuer in made:
         issuer.stop()

@@ -1,10 +1,8 @@
 """The papers say what the code says."""
 
 import ast
-import dataclasses
 import importlib
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +10,11 @@ from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
 from django_jwtauth import (
-    authentication,
     checks,
     conf,
     errors,
     models,
+    refusals,
     signals,
     urls,
     urls_well_known,
@@ -84,39 +82,21 @@ def first_words(text):
     return [cells[0].strip("| `") for cells in rows(text) if cells[0].startswith("`")]
 
 
-@pytest.fixture
-def known_settings(settings):
-    settings.JWTAUTH = {"NO_SUCH": 1}
-    with pytest.raises(conf.InvalidSettingsError) as caught:
-        conf.get_config()
-    del settings.JWTAUTH
-    (problem,) = caught.value.problems
-    return problem.partition("it knows ")[2].rstrip(".").split(", ")
+def test_the_settings_page_describes_each_setting_once_and_no_other():
+    known = sorted(setting.key for setting in conf.SETTINGS)
+    assert sorted(re.findall(r"^### `(\w+)`$", page("docs/settings.md"), re.MULTILINE)) == known
 
 
-def comparable(config):
-    """Return the values of a config that can be compared, and the one that only the verifier gets."""
-    opaque = {"local", "verifiers"}
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return {name: value for name, value in values.items() if name not in opaque}, config.verifier._cache._size
-
-
-def test_the_settings_page_describes_each_setting_once_and_no_other(known_settings):
-    assert sorted(re.findall(r"^### `(\w+)`$", page("docs/settings.md"), re.MULTILINE)) == known_settings
-
-
-def test_the_settings_page_gives_the_true_defaults(known_settings, settings):
-    plain = comparable(conf.get_config())
-    elsewhere = set()
-    for key in known_settings:
-        about = section(page("docs/settings.md"), f"### `{key}`")
-        literal = re.search(r"^- \*\*Default:\*\* `([^`]+)`$", about, re.MULTILINE)
-        if literal is None:
-            elsewhere.add(key)
-            continue
-        settings.JWTAUTH = {key: eval(literal[1], {"timedelta": timedelta})}
-        assert comparable(conf.get_config()) == plain, key
-    assert elsewhere == {"AUDIENCE", "REVOCATION_MAX_STALENESS", "SIGNING_KEYS"}  # defaults that depend on others
+@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.key)
+def test_the_settings_page_gives_type_and_default_of_each_setting_as_the_code_does(setting):
+    about = section(page("docs/settings.md"), f"### `{setting.key}`")
+    assert re.findall(r"^- \*\*Type:\*\* (.*)$", about, re.MULTILINE) == [setting.kind.words]
+    assert re.findall(r"^- \*\*Default:\*\* (.*)$", about, re.MULTILINE) == [setting.default_words]
+    if "the keys below" in setting.kind.words:
+        table = [cells[:3] for cells in rows(about)[1:]]
+        assert sorted(table) == sorted(
+            [f"`{nested.key}`", nested.kind.words, nested.default_words] for nested in setting.kind.nested
+        )
 
 
 def test_the_checks_page_describes_each_check_once_and_no_other():
@@ -137,12 +117,12 @@ def test_the_endpoint_tables_name_each_endpoint_and_no_other(name):
 
 
 def test_the_endpoints_page_explains_each_reason_and_no_other():
-    assert sorted(first_words(section(page("docs/endpoints.md"), "### Reasons"))) == sorted(authentication._MESSAGES)
+    assert sorted(first_words(section(page("docs/endpoints.md"), "### Reasons"))) == sorted(refusals.MESSAGES)
 
 
 def test_the_endpoints_page_explains_the_codes_of_all_errors():
-    known = {errors.InvalidTokenError(reason).code for reason in authentication._MESSAGES}
-    known |= {errors.RefreshConflictError().code, *authentication._CODE_MESSAGES}
+    known = {errors.InvalidTokenError(reason).code for reason in refusals.MESSAGES}
+    known |= {errors.RefreshConflictError().code, *refusals.MESSAGES_BY_CODE}
     assert known <= set(first_words(section(page("docs/endpoints.md"), "### Codes")))
 
 
@@ -262,14 +242,14 @@ def test_the_readme_s_commands_stand_on_one_line_each():
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_python_in_the_papers_compiles_and_names_what_there_is(block, known_settings):
+def test_python_in_the_papers_compiles_and_names_what_there_is(block):
     tree = ast.parse(block)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "django_jwtauth":
             module = importlib.import_module(node.module)
             assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "JWTAUTH":
-            assert {ast.literal_eval(key) for key in node.value.keys} <= set(known_settings)
+            assert {ast.literal_eval(key) for key in node.value.keys} <= {setting.key for setting in conf.SETTINGS}
 
 
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))

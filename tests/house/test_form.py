@@ -34,11 +34,14 @@ def test_everything_public_has_a_docstring(module):
 
 
 def is_override(module, parent, node):
-    """Tell whether a method is one of Django's or REST framework's protocol, which is documented there."""
+    """Tell whether a method is one of Django's or REST framework's protocol, or of a base of ours: documented there."""
     cls = getattr(importlib.import_module(f"django_jwtauth.{module}"), getattr(parent, "name", ""), None)
     if cls is None:
         return False
-    foreign = [base for base in cls.__mro__[1:] if not base.__module__.startswith("django_jwtauth")]
+    ours = [base for base in cls.__mro__[1:] if base.__module__.startswith("django_jwtauth")]
+    if any(getattr(vars(base).get(node.name), "__doc__", None) for base in ours):
+        return True
+    foreign = [base for base in cls.__mro__[1:] if base not in ours]
     if foreign == [object]:
         foreign = [ModelAdmin]  # a mixin for a project's own admin
     handlers = getattr(cls, "http_method_names", ())  # of a view, whose own docstring says what it does

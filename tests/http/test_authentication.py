@@ -24,7 +24,7 @@ from django_jwtauth.authentication import (
 )
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
-from django_jwtauth.refusals import _MESSAGES, error_body
+from django_jwtauth.refusals import MESSAGES, error_body
 from tests.tools.http import bearer
 
 BOTH = pytest.mark.parametrize("url", ["/whoami/", "/stateless/"], ids=["stateful", "stateless"])
@@ -259,7 +259,7 @@ def test_a_realm_can_be_chosen(pair):
 
 @pytest.mark.parametrize(
     ("error", "detail"),
-    [(InvalidTokenError(reason), text) for reason, text in _MESSAGES.items()]
+    [(InvalidTokenError(reason), text) for reason, text in MESSAGES.items()]
     + [
         (InvalidTokenError("invalid", code="user_not_found"), "User not found"),
         (InvalidTokenError("frozen", message="Account frozen"), "Account frozen"),

@@ -25,8 +25,8 @@ def update_user(**changes):
     return lambda session: get_user_model().objects.filter(pk=session.user_id).update(**changes)
 
 
-def revoke(reason):
-    return lambda session: sessions.revoke(session, reason=reason)
+def revoke(reason, note=""):
+    return lambda session: sessions.revoke(session, reason=reason, note=note)
 
 
 # Find by token

@@ -45,9 +45,9 @@ def test_django_unfold_is_what_is_tested():
 
 def test_each_page_opens(client, url, user, pair):
     hostile = get_user_model().objects.create_user(HOSTILE)
-    sessions.revoke(sessions.start(hostile).session, reason=HOSTILE)
-    sessions.blacklist(pair.access, reason=HOSTILE)
-    sessions.revoke_everyone(reason=HOSTILE)
+    sessions.revoke(sessions.start(hostile).session, note=HOSTILE)
+    sessions.blacklist(pair.access, note=HOSTILE)
+    sessions.revoke_everyone(note=HOSTILE)
     after = sessions.start(user)
     RefreshToken.objects.update(replays=7)
     blacklist, times = "django_jwtauth_blacklistedtoken", "django_jwtauth_notbefore"
@@ -100,10 +100,10 @@ def fields(shown):
 def test_the_acts_that_have_a_page_ask_and_act(client, url, pair, act):
     page = url(act, *{"revoke": [pair.session.pk], "sign_out": [pair.session.user_id], "everyone": []}[act])
     shown = html(client.get(page))
-    assert 'name="reason"' in shown
+    assert 'name="note"' in shown
     assert is_live(pair.session)
-    assert "errorlist" in html(client.post(page, {"reason": "x" * 300, "confirmation": "everyone"}))
-    done = client.post(page, {"reason": "laptop stolen", "confirmation": "everyone"})
+    assert "errorlist" in html(client.post(page, {"note": "x" * 300, "confirmation": "everyone"}))
+    done = client.post(page, {"note": "laptop stolen", "confirmation": "everyone"})
     assert done.status_code == 302
     assert re.search(r"Here at once; in other services by", messages_of(done)[0])
     assert not is_live(pair.session)
@@ -115,8 +115,8 @@ def test_the_acts_that_have_a_page_ask_and_act(client, url, pair, act):
 def test_the_acts_on_what_is_selected_ask_and_act(client, url, pair, action):
     asked = html(client.post(url("changelist"), selected(action, pair.session)))
     assert is_live(pair.session)
-    assert client.post(url("changelist"), {**fields(asked), "reason": "theft"}).status_code == 302
-    assert stored(pair.session).revoked_reason == "theft"
+    assert client.post(url("changelist"), {**fields(asked), "note": "theft"}).status_code == 302
+    assert stored(pair.session).revoked_note == "theft"
 
 
 def test_a_token_is_found_and_blacklisted(client, url, pair):
@@ -126,8 +126,8 @@ def test_a_token_is_found_and_blacklisted(client, url, pair):
     assert "No session of this project has this token." in refused
     assert "nonsense" not in refused
     page = url("blacklist", model="django_jwtauth_blacklistedtoken")
-    assert client.post(page, {"token": pair.access, "reason": "in a log"}).status_code == 302
-    assert BlacklistedToken.objects.get().reason == "in a log"
+    assert client.post(page, {"token": pair.access, "note": "in a log"}).status_code == 302
+    assert BlacklistedToken.objects.get().note == "in a log"
 
 
 def test_deactivating_a_user_ends_the_sessions_and_says_so(client, url, user, pair):
