@@ -1,7 +1,7 @@
-"""Keys and key sets: loading, checking, thumbprints, the public JWK Set (RFC 7517, 7518, 7638, 8037).
+"""Keys and key sets: loading, signing, verifying, thumbprints, the public JWK Set (RFC 7517, 7518, 7638, 8037).
 
-A key has exactly one algorithm, which is the defence against every algorithm confusion (RFC 8725 section 3.1):
-the algorithm of a token is compared with its key's and never chooses anything.
+A key has exactly one algorithm. That is the defence against algorithm confusion (RFC 8725 section 3.1): the algorithm
+of a token is only compared with that of the key, and never chooses anything.
 """
 
 import base64
@@ -26,37 +26,45 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from jwt.algorithms import get_default_algorithms
-from jwt.exceptions import PyJWTError
 
+from ._core.key_rules import (
+    ALGORITHMS,
+    CURVE_NAMES,
+    CURVES,
+    EDDSA_NAMES,
+    HMAC_BYTES,
+    MAX_KID_LENGTH,
+    MAX_RSA_BITS,
+    MIN_RSA_BITS,
+    MIN_RSA_EXPONENT,
+    RSA_ALGORITHMS,
+    SUPPORTED_ALGORITHMS,
+    check_asymmetric,
+    check_secret,
+    checked_kid,
+    quoted,
+    unsupported,
+)
 from .errors import InvalidKeyError
 
-CURVES: dict[str, type[ec.EllipticCurve]] = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
-RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-EDDSA_NAMES = ("EdDSA", "Ed25519")  # RFC 8037's name, which we emit, and RFC 9864's
-SUPPORTED_ALGORITHMS = (*CURVES, *RSA_ALGORITHMS, "EdDSA", *HMAC_BYTES)
+__all__ = [
+    "CURVES",
+    "EDDSA_NAMES",
+    "HMAC_BYTES",
+    "MAX_KID_LENGTH",
+    "MAX_RSA_BITS",
+    "MIN_RSA_BITS",
+    "MIN_RSA_EXPONENT",
+    "RSA_ALGORITHMS",
+    "SUPPORTED_ALGORITHMS",
+    "Key",
+    "KeySet",
+    "b64url_decode",
+    "b64url_encode",
+    "derive_secret",
+]
 
-MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
-MAX_RSA_BITS = 8192  # each verification costs its square
-MIN_RSA_EXPONENT = 65537  # FIPS 186-5 appendix A.1
-MAX_KID_LENGTH = 256
-
-_CRV = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
-_ALG_OF_CRV = {crv: alg for alg, crv in _CRV.items()} | {"Ed25519": "EdDSA"}
-_ALGORITHMS = {name: algorithm for name, algorithm in get_default_algorithms().items() if name in SUPPORTED_ALGORITHMS}
-# Secrets that stand in tutorials and are long enough to pass the length rule.
-_KNOWN_SECRETS = frozenset(
-    {
-        b"a-string-secret-at-least-256-bits-long",
-        b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-        b"your-256-bit-secret-your-256-bit-secret",
-        b"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-    }
-)
-# Moduli of CVE-2017-15361 (ROCA) lie in the subgroup of 65537 modulo each of these primes; others do not.
-_ROCA_PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
-
+_ALG_OF_CURVE = {crv: alg for alg, crv in CURVE_NAMES.items()} | {"Ed25519": "EdDSA"}
 _PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -67,7 +75,7 @@ def b64url_encode(data: bytes) -> str:
 
 
 def b64url_decode(data: bytes) -> bytes:
-    """Decode base64url, canonical form only, so that no two texts mean the same bytes.
+    """Decode base64url. Only the canonical form is accepted, so that no two texts mean the same bytes.
 
     Raises:
         ValueError: for padding, other characters, an impossible length or stray bits at the end.
@@ -83,7 +91,7 @@ def derive_secret(secret: str | bytes, purpose: str) -> bytes:
 
     Args:
         secret: The master secret, e.g. ``SECRET_KEY``.
-        purpose: What the derived secret is for; each purpose gives an unrelated secret.
+        purpose: What the derived secret is for. Each purpose gives an unrelated secret.
     """
     material = secret.encode() if isinstance(secret, str) else secret
     info = f"django-jwtauth {purpose}".encode()
@@ -95,11 +103,11 @@ class Key:
     """One key with its one algorithm. It can verify, and sign if it holds the private part."""
 
     kid: str
-    """What tokens call it."""
+    """What tokens name it by."""
     alg: str
     """Its algorithm, e.g. ``ES256``."""
     thumbprint: str = field(repr=False)
-    """Tells the key material apart whatever its ``kid``: RFC 7638, or for a secret a digest of our own."""
+    """Identifies the key material, whatever its ``kid``: RFC 7638, or for a secret a digest of our own."""
     _public: Any = field(repr=False)
     _private: Any = field(repr=False)
 
@@ -110,37 +118,27 @@ class Key:
         Args:
             secret: At least as many bytes as the hash has (RFC 7518 section 3.2); a ``str`` counts as UTF-8.
             alg: ``HS256``, ``HS384`` or ``HS512``.
-            kid: Its name; by default one derived from the secret. (An RFC 7638 thumbprint of a secret may
-                not be published, section 7 there.)
+            kid: Its name; by default one that is derived from the secret. (An RFC 7638 thumbprint of a secret must
+                not be published, says section 7 there.)
 
         Raises:
             InvalidKeyError: if the secret is too short, well known, or really a public key.
         """
         if alg not in HMAC_BYTES:
-            raise InvalidKeyError(f"A secret cannot be used with {_shown(alg)}, only with {', '.join(HMAC_BYTES)}.")
+            raise InvalidKeyError(f"A secret cannot be used with {quoted(alg)}, only with {', '.join(HMAC_BYTES)}.")
         material = _utf8(secret)
-        try:
-            # Refuses public keys and certificates in PEM, DER, SSH or JWK form (algorithm confusion).
-            _ALGORITHMS[alg].prepare_key(material)
-        except PyJWTError as error:
-            raise InvalidKeyError(f"This cannot be an {alg} secret: {error}") from None
-        if len(material) < HMAC_BYTES[alg]:
-            raise InvalidKeyError(
-                f"A secret for {alg} must have at least {HMAC_BYTES[alg]} bytes, this one has {len(material)}."
-            )
-        if material in _KNOWN_SECRETS or len(set(material)) < 5:
-            raise InvalidKeyError("This secret is publicly known or trivial to guess.")
+        check_secret(material, alg)
         digest = hmac.digest(material, b"django-jwtauth kid", "sha256")
         name = b64url_encode(digest[:16])
-        return cls(kid=_checked_kid(kid, name), alg=alg, thumbprint=name, _public=material, _private=material)
+        return cls(kid=checked_kid(kid, name), alg=alg, thumbprint=name, _public=material, _private=material)
 
     @classmethod
     def from_pem(cls, pem: str | bytes, *, alg: str, kid: str | None = None) -> Self:
-        """Make a key from a PEM text: a private key, or a public one that only verifies.
+        """Make a key from a PEM text: a private key, or a public key that only verifies.
 
         Args:
             pem: PKCS #8, PKCS #1, SEC 1 or SubjectPublicKeyInfo, not encrypted.
-            alg: The algorithm it is for.
+            alg: The algorithm it is to be used with.
             kid: Its name; by default its RFC 7638 thumbprint.
 
         Raises:
@@ -151,7 +149,7 @@ class Key:
         try:
             key: Any = load_pem_private_key(data, password=None) if private else load_pem_public_key(data)
         except TypeError:
-            raise InvalidKeyError("The PEM private key is encrypted; give it unencrypted.") from None
+            raise InvalidKeyError("The PEM private key is encrypted; decrypt it first.") from None
         except (ValueError, UnsupportedAlgorithm):
             raise InvalidKeyError("The PEM text does not hold a private or public key that can be read.") from None
         return cls._asymmetric(key, alg=alg, kid=kid)
@@ -160,13 +158,13 @@ class Key:
     def from_jwk(cls, jwk: Mapping[str, Any]) -> Self:
         """Make a key from a JWK (RFC 7517).
 
-        ``alg`` may be missing where the curve says it (EC, Ed25519). A ``kid`` is kept.
+        ``alg`` may be missing where the curve determines it (EC, Ed25519). A ``kid`` is kept.
 
         Raises:
-            InvalidKeyError: if a member is missing, broken or contradicts another one; if ``use`` or
-                ``key_ops`` are not for signatures; if the key is too weak.
+            InvalidKeyError: if a member is missing, broken or contradicts another one, if ``use`` or ``key_ops`` are
+                not for signatures, or if the key is too weak.
         """
-        kty, alg = jwk.get("kty"), jwk.get("alg") or _ALG_OF_CRV.get(str(jwk.get("crv")))
+        kty, alg = jwk.get("kty"), jwk.get("alg") or _ALG_OF_CURVE.get(str(jwk.get("crv")))
         if not isinstance(alg, str):
             raise InvalidKeyError("The JWK needs the member 'alg'.")
         if jwk.get("use", "sig") != "sig":
@@ -178,9 +176,9 @@ class Key:
         kid = jwk.get("kid")
         if kid is not None and not isinstance(kid, str):
             raise InvalidKeyError("The JWK's 'kid' must be a string.")
-        algorithm = _ALGORITHMS.get("EdDSA" if alg in EDDSA_NAMES else alg)
+        algorithm = ALGORITHMS.get("EdDSA" if alg in EDDSA_NAMES else alg)
         if algorithm is None:
-            raise InvalidKeyError(_unsupported(alg))
+            raise InvalidKeyError(unsupported(alg))
         try:
             key = algorithm.from_jwk(dict(jwk))
         except Exception:
@@ -192,8 +190,8 @@ class Key:
         public = made.public_jwk() or {}
         for name in ("crv", "x", "y", "n", "e"):
             if name in public and public[name] != jwk.get(name):
-                # A trusted public part beside an attacker's private one, or a second spelling of the same key.
-                raise InvalidKeyError(f"The JWK's member {name!r} is not that of its key.")
+                # A trusted public part next to an attacker's private part, or a second spelling of the same key.
+                raise InvalidKeyError(f"The JWK's member {name!r} does not match its key.")
         return made
 
     @classmethod
@@ -204,7 +202,7 @@ class Key:
             entry: ``{"alg", "pem"}``, ``{"alg", "file"}``, ``{"alg", "secret"}`` or a JWK.
 
         Raises:
-            InvalidKeyError: naming what is wrong with it.
+            InvalidKeyError: saying what is wrong with it.
         """
         if "kty" in entry:
             return cls.from_jwk(entry)
@@ -219,7 +217,7 @@ class Key:
             try:
                 return cls.from_pem(Path(value).read_bytes(), alg=alg)
             except (OSError, TypeError, ValueError) as error:
-                # Without the path, which OSError names too: it may be a key, put in by mistake.
+                # Without the path, which OSError shows too: it may be a key that was put here by mistake.
                 why = getattr(error, "strerror", None) or error
                 raise InvalidKeyError(f"The key file cannot be read: {why}.") from None
         if not isinstance(value, str | bytes):
@@ -237,27 +235,27 @@ class Key:
             return cls._asymmetric(ed25519.Ed25519PrivateKey.generate(), alg=alg)
         if alg in HMAC_BYTES:
             return cls.from_secret(secrets.token_bytes(HMAC_BYTES[alg]), alg=alg)
-        raise InvalidKeyError(_unsupported(alg))
+        raise InvalidKeyError(unsupported(alg))
 
     @classmethod
     def _asymmetric(cls, key: Any, *, alg: str, kid: str | None = None) -> Self:
         alg = "EdDSA" if alg in EDDSA_NAMES else alg
         private = key if isinstance(key, _PrivateKey) else None
         public = private.public_key() if private else key
-        _check_fit(public, alg)
+        check_asymmetric(public, alg)
         # RFC 7638 section 3: the required members, sorted, without white space.
         canonical = json.dumps(_public_members(public), separators=(",", ":"), sort_keys=True).encode()
         thumbprint = b64url_encode(hashlib.sha256(canonical).digest())
-        return cls(kid=_checked_kid(kid, thumbprint), alg=alg, thumbprint=thumbprint, _public=public, _private=private)
+        return cls(kid=checked_kid(kid, thumbprint), alg=alg, thumbprint=thumbprint, _public=public, _private=private)
 
     @property
     def can_sign(self) -> bool:
-        """Whether it holds the private part."""
+        """Whether it holds the private part, or the secret."""
         return self._private is not None
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether who verifies with it could also sign."""
+        """Whether it is a secret: whoever can verify with it can also sign."""
         return self.alg in HMAC_BYTES
 
     def accepts(self, alg: object) -> bool:
@@ -265,18 +263,18 @@ class Key:
         return alg in EDDSA_NAMES if self.alg == "EdDSA" else alg == self.alg
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature as RFC 7518 writes it.
+        """Return the signature of a message, in the form of RFC 7518.
 
         Raises:
             InvalidKeyError: if this is a public key.
         """
         if not self.can_sign:
             raise InvalidKeyError("This key is public: it verifies, but cannot sign.")
-        return _ALGORITHMS[self.alg].sign(message, self._private)
+        return ALGORITHMS[self.alg].sign(message, self._private)
 
     def verify(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether the signature is this key's over the message. Takes constant time for secrets."""
-        return _ALGORITHMS[self.alg].verify(message, self._public, signature)
+        """Tell whether this is the key's signature of the message. The time it takes tells nothing about a secret."""
+        return ALGORITHMS[self.alg].verify(message, self._public, signature)
 
     def public_jwk(self) -> dict[str, str] | None:
         """Return the public members with ``kid``, ``alg`` and ``use``, or ``None`` for a symmetric key."""
@@ -316,7 +314,8 @@ class KeySet:
         """Collect keys.
 
         Raises:
-            InvalidKeyError: if there is none, or two share a ``kid`` or the key material (one key, one algorithm).
+            InvalidKeyError: if there is no key, or if two keys share a ``kid`` or the key material (a key has one
+                algorithm).
         """
         self._keys = tuple(keys)
         self._by_kid = {key.kid: key for key in self._keys}
@@ -325,7 +324,7 @@ class KeySet:
         if len(self._by_kid) != len(self._keys):
             raise InvalidKeyError("Two keys of a key set have the same 'kid'.")
         if len({key.thumbprint for key in self._keys}) != len(self._keys):
-            raise InvalidKeyError("A key stands twice in a key set; a key has one algorithm and one 'kid'.")
+            raise InvalidKeyError("A key set holds the same key twice; a key has one algorithm and one 'kid'.")
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._keys)
@@ -334,7 +333,7 @@ class KeySet:
         return len(self._keys)
 
     def get(self, kid: object) -> Key | None:
-        """Return the key of that ``kid``, or ``None``. Any value may be asked for."""
+        """Return the key of that ``kid``, or ``None``. Any value may be passed."""
         return self._by_kid.get(kid) if isinstance(kid, str) else None
 
     @property
@@ -353,53 +352,12 @@ class KeySet:
         return {"keys": [jwk for key in self._keys if (jwk := key.public_jwk()) is not None]}
 
 
-def _unsupported(alg: str) -> str:
-    return f"The algorithm {_shown(alg)} is not supported; take one of {', '.join(SUPPORTED_ALGORITHMS)}."
-
-
-def _shown(alg: str) -> str:
-    """Quote an algorithm, unless it is so long that it may be key material in the wrong place."""
-    return repr(alg) if len(alg) <= 16 else "'…'"
-
-
 def _utf8(text: str | bytes) -> bytes:
     try:
         return text.encode() if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError:
-        # From None: the original holds the whole text.
+        # From None: the original error holds the whole text.
         raise InvalidKeyError("The text of a key must be well-formed Unicode.") from None
-
-
-def _checked_kid(kid: str | None, default: str) -> str:
-    if kid is None:
-        return default
-    if not 0 < len(kid) <= MAX_KID_LENGTH or not kid.isprintable():
-        raise InvalidKeyError(f"A 'kid' has 1 to {MAX_KID_LENGTH} printable characters.")
-    return kid
-
-
-def _check_fit(public: object, alg: str) -> None:
-    """Refuse a key that is too weak or of another kind than its algorithm (RFC 8725 section 3.5)."""
-    if alg in CURVES:
-        if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, CURVES[alg]):
-            raise InvalidKeyError(f"{alg} needs an elliptic curve key on {_CRV[alg]}.")
-    elif alg in RSA_ALGORITHMS:
-        if not isinstance(public, rsa.RSAPublicKey):
-            raise InvalidKeyError(f"{alg} needs an RSA key.")
-        if not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
-            raise InvalidKeyError(f"RSA keys have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, not {public.key_size}.")
-        numbers = public.public_numbers()
-        if numbers.e < MIN_RSA_EXPONENT:
-            raise InvalidKeyError(f"The RSA public exponent must be at least {MIN_RSA_EXPONENT}, not {numbers.e}.")
-        if all(numbers.n % prime in {pow(65537, i, prime) for i in range(prime)} for prime in _ROCA_PRIMES):
-            raise InvalidKeyError("This RSA key was made by a faulty generator (ROCA, CVE-2017-15361).")
-    elif alg == "EdDSA":
-        if not isinstance(public, ed25519.Ed25519PublicKey):
-            raise InvalidKeyError("EdDSA needs an Ed25519 key.")
-    elif alg in HMAC_BYTES:
-        raise InvalidKeyError(f"{alg} needs a secret, not an asymmetric key.")
-    else:
-        raise InvalidKeyError(_unsupported(alg))
 
 
 def _public_members(public: Any) -> dict[str, str]:
@@ -411,7 +369,7 @@ def _public_members(public: Any) -> dict[str, str]:
         return {"kty": "OKP", "crv": "Ed25519", "x": b64url_encode(public.public_bytes_raw())}
     ec_numbers = public.public_numbers()
     size = (public.curve.key_size + 7) // 8
-    crv = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}[public.curve.name]
+    crv = next(CURVE_NAMES[alg] for alg, curve in CURVES.items() if isinstance(public.curve, curve))
     return {"kty": "EC", "crv": crv, "x": _b64_uint(ec_numbers.x, size), "y": _b64_uint(ec_numbers.y, size)}
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
-from ..keys import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS, Key
+from ..keys import Key
 from . import jws
 from .fetch import FetchError, check_url, fetch
+from .key_rules import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS
 from .polling import PolledValue
 from .revocation_list import MAX_BYTES, SignedList
 
