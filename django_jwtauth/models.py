@@ -86,7 +86,7 @@ class RevokedReason(models.TextChoices):
     LOGOUT = "logout", _("signed out")
     LOGOUT_ALL = "logout_all", _("signed out everywhere")
     USER = "user", _("ended by the user on another device")
-    ADMIN = "admin", _("revoked by an administrator")
+    ADMIN = "admin", _("administrator")
     REUSED = "reused", _("refresh token reuse")
     PASSWORD_CHANGED = "password_changed", _("password changed")
     USER_INACTIVE = "user_inactive", _("user deactivated")

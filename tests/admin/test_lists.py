@@ -200,7 +200,7 @@ def test_the_times_of_signing_out_say_why_and_who_did_it(client):
     entry = sessions.revoke_everyone(note="keys lost", by=get_user_model().objects.create_user("grace"))
     for url in (TIMES, f"{TIMES}{entry.pk}/change/"):
         shown = html(client.get(url))
-        for text in ("revoked by an administrator", "keys lost", "grace"):
+        for text in ("administrator", "keys lost", "grace"):
             assert text in shown
 
 

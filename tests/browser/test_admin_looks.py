@@ -22,7 +22,7 @@ STATUSES = {
     "revoked: password changed",
     "revoked: refresh token reuse",
     "revoked: signed out",
-    "revoked: revoked by an administrator",
+    "revoked: administrator",
     "7",  # replays
 }
 

@@ -248,8 +248,8 @@ def test_a_related_object_that_changes_or_goes_leaves_no_stale_claim():
             assert refresh() == {}
 
         for path, problem in {
-            "profile": "auth.User.profile is no value",
-            "profile.organisation": "tests.Profile.organisation is no value",
+            "profile": "auth.User.profile is a relation",
+            "profile.organisation": "tests.Profile.organisation is a relation",
             "profile.organisation.title": "no attribute tests.Organisation.title",
             "profile.organisation_id.name": "",
             "profile.describe": "tests.Profile.describe is a method",
