@@ -1,4 +1,4 @@
-"""The public surface is stated on two pages, the map for those who change the code, the API page for those who use it."""
+"""The public surface is named on two pages: on the map for contributors, and on the API page for users."""
 
 import importlib
 import re
