@@ -45,22 +45,22 @@ HOSTILE = {
     "redirect": (lambda issuer: Answer(status=302, headers={"Location": "/good"}), "a redirect, which is not followed"),
     "broken off": (lambda issuer: Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), "broke off"),
     "gone": (lambda issuer: Answer(status=404), "the answer was 404"),
-    "empty": (lambda issuer: Answer(), "is no JSON object, or not strictly so"),
-    "HTML": (lambda issuer: Answer(body=b"<html>"), "is no JSON object, or not strictly so"),
-    "cut off": (lambda issuer: Answer(body=b'{"keys":['), "is no JSON object, or not strictly so"),
-    "list": (lambda issuer: as_json([issuer.jwks()]), "is no JSON object, or not strictly so"),
-    "UTF-16": (lambda issuer: Answer(body=json.dumps(issuer.jwks()).encode("utf-16")), "is no JSON object"),
-    "NaN": (lambda issuer: Answer(body=b'{"keys":[],"a":NaN}'), "is no JSON object"),
-    "deep": (lambda issuer: Answer(body=b'{"keys":' + b"[" * 500_000 + b"]" * 500_000 + b"}"), "is no JSON object"),
-    "deep objects": (lambda issuer: Answer(body=b'{"a":' * 150_000 + b"1" + b"}" * 150_000), "is no JSON object"),
-    "twice the same member": (lambda issuer: Answer(body=b'{"keys":[],"keys":[]}'), "is no JSON object"),
-    "no keys": (lambda issuer: as_json({}), "it is no key set"),
-    "keys no list": (lambda issuer: as_json({"keys": {"a": 1}}), "it is no key set"),
-    "keys no objects": (lambda issuer: as_json({"keys": [1]}), "it is no key set"),
+    "empty": (lambda issuer: Answer(), "is not a JSON object, or not strictly valid JSON"),
+    "HTML": (lambda issuer: Answer(body=b"<html>"), "is not a JSON object, or not strictly valid JSON"),
+    "cut off": (lambda issuer: Answer(body=b'{"keys":['), "is not a JSON object, or not strictly valid JSON"),
+    "list": (lambda issuer: as_json([issuer.jwks()]), "is not a JSON object, or not strictly valid JSON"),
+    "UTF-16": (lambda issuer: Answer(body=json.dumps(issuer.jwks()).encode("utf-16")), "is not a JSON object"),
+    "NaN": (lambda issuer: Answer(body=b'{"keys":[],"a":NaN}'), "is not a JSON object"),
+    "deep": (lambda issuer: Answer(body=b'{"keys":' + b"[" * 500_000 + b"]" * 500_000 + b"}"), "is not a JSON object"),
+    "deep objects": (lambda issuer: Answer(body=b'{"a":' * 150_000 + b"1" + b"}" * 150_000), "is not a JSON object"),
+    "twice the same member": (lambda issuer: Answer(body=b'{"keys":[],"keys":[]}'), "is not a JSON object"),
+    "no keys": (lambda issuer: as_json({}), "it is not a key set"),
+    "keys no list": (lambda issuer: as_json({"keys": {"a": 1}}), "it is not a key set"),
+    "keys no objects": (lambda issuer: as_json({"keys": [1]}), "it is not a key set"),
     "101 keys": (lambda issuer: as_json({"keys": [{"kty": "?"}] * 101}), "it has more than 100 keys"),
     "secret": (
         lambda issuer: as_json({"keys": [{"kty": "oct", "kid": "a"}]}),
-        "it holds a private or symmetric key, which everybody has seen",
+        "it holds a private or symmetric key, which everybody can read",
     ),
     **{
         f"private {name}": (lambda issuer, name=name, value=value: jwks_with(issuer, **{name: value}), "private or sym")
@@ -104,7 +104,7 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
     assert verifier.verify(issuer.token(jti="token-2"))
     assert took < 20
     assert peak < 120 * MIB  # an object that is nested half a million deep takes most; see the next line for long ones
-    assert peak < 10 * MIB or message == "is no JSON object"
+    assert peak < 10 * MIB or message == "is not a JSON object"
     assert server.sent < 40 * MIB
     server.answers[issuer.jwks_path] = server.answers["/good"]
     wait_until(verifier.keys, lambda: verifier.keys._failed == 0)  # by itself
