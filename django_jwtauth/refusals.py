@@ -24,7 +24,7 @@ MESSAGES = {
     "stale": _("Token cannot be checked at the moment"),
     "user_inactive": _("User is inactive"),
     "password_changed": _("The user's password has been changed"),
-    "insufficient_scope": _("The token lacks a required scope"),
+    "insufficient_scope": _("Token lacks a required scope"),
     "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
     "csrf": _("CSRF check failed"),
     "not_authenticated": _("Authentication credentials were not provided."),

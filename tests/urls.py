@@ -7,8 +7,7 @@ from django.urls import include, path
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_jwtauth.admin.site import BlacklistedTokenAdmin, NotBeforeAdmin, RefreshTokenAdmin
-from django_jwtauth.admin.users import SessionsUserAdminMixin
+from django_jwtauth.admin import BlacklistedTokenAdmin, NotBeforeAdmin, RefreshTokenAdmin, SessionsUserAdminMixin
 from django_jwtauth.authentication import StatelessJWTAuthentication
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 

@@ -82,7 +82,7 @@ def user_html(session: RefreshToken, site: Any) -> str | SafeString:
     name = format_html('<a href="{}">{}</a>', url, session.user) if url else str(session.user)
     if not session.actor:
         return name
-    acting = _("%s acts") % session.actor
+    acting = _("%s acts as this user") % session.actor
     return format_html('{} <span class="jwtauth-status jwtauth-warning">{}</span>', name, acting)
 
 

@@ -259,7 +259,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         try:
             token = conf.get_config().verifier.verify(answer.cleaned_data["token"])
         except InvalidTokenError:
-            messages.warning(request, _("This is not an access token of this project, or it has expired."))
+            messages.warning(request, _("This is not a valid access token of this project, or it has expired."))
             return HttpResponseRedirect(self.page_url("blacklist"))
         sessions.blacklist(token, note=answer.cleaned_data["note"])
         rows = BlacklistedToken.objects.filter(jti=token.jti)

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import User
 
-from django_jwtauth.admin.users import SessionsUserAdminMixin
+from django_jwtauth.admin import SessionsUserAdminMixin
 
 admin.site.unregister(User)  # Django's own user admin, which does not show sessions
 

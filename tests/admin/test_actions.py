@@ -19,44 +19,44 @@ from tests.tools.admin import (
     stored,
     superuser,
 )
-from tests.tools.admin_actions import ACTS, do, each_act, form_of, was_done
+from tests.tools.admin_actions import ACTIONS, do, each_action, form_of, was_done
 
 # How: with POST, the CSRF token, and after a question
 
 
-@each_act
+@each_action
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
-def test_no_other_method_acts(pair, act, method):
-    client, data = browser(superuser()), act.data(pair)
+def test_no_other_method_does_anything(pair, action, method):
+    client, data = browser(superuser()), action.data(pair)
     data = {**data, "confirmed": "yes", "note": "x"}
     query = "&".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str))
-    getattr(client, method)(act.url(pair), query_params=data)
-    getattr(client, method)(f"{act.url(pair)}?{query}")
+    getattr(client, method)(action.url(pair), query_params=data)
+    getattr(client, method)(f"{action.url(pair)}?{query}")
     if method not in ("get", "head", "trace"):
-        getattr(client, method)(act.url(pair), query, content_type="application/x-www-form-urlencoded")
+        getattr(client, method)(action.url(pair), query, content_type="application/x-www-form-urlencoded")
     assert not was_done(pair)
     assert LogEntry.objects.count() == 0
 
 
-@each_act
-def test_acting_needs_the_csrf_token_of_the_page(pair, act):
+@each_action
+def test_an_action_needs_the_csrf_token_of_the_page(pair, action):
     client = browser(superuser(), enforce_csrf_checks=True)
-    assert do(client, act, pair).status_code == 403
-    assert do(client, act, pair, csrfmiddlewaretoken="x" * 64).status_code == 403
+    assert do(client, action, pair).status_code == 403
+    assert do(client, action, pair, csrfmiddlewaretoken="x" * 64).status_code == 403
     assert not was_done(pair)
-    shown = html(client.get(act.url(pair)))
+    shown = html(client.get(action.url(pair)))
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', shown)[1]
-    assert do(client, act, pair, csrfmiddlewaretoken=token).status_code == 302
+    assert do(client, action, pair, csrfmiddlewaretoken=token).status_code == 302
     assert was_done(pair)
 
 
-@each_act
-def test_each_act_asks_first_and_says_from_when_it_holds(pair, act):
+@each_action
+def test_each_action_asks_first_and_says_from_when_it_holds(pair, action):
     client = browser(superuser())
-    if act.has_own_page:
-        response = client.get(act.url(pair))
+    if action.has_own_page:
+        response = client.get(action.url(pair))
     else:
-        data = act.data(pair)
+        data = action.data(pair)
         del data["confirmed"]
         response = client.post(LIST, data)
     shown = html(response)
@@ -64,17 +64,17 @@ def test_each_act_asks_first_and_says_from_when_it_holds(pair, act):
     for effect in ("Refresh tokens: at once.", "within 2 seconds.", "in other services: within 4 seconds."):
         assert effect in shown
     # What the page has, and what the operator types, is all that it needs.
-    assert client.post(act.url(pair), {**form_of(shown), **visible(act, pair)}).status_code == 302
+    assert client.post(action.url(pair), {**form_of(shown), **visible(action, pair)}).status_code == 302
     assert was_done(pair)
 
 
-def visible(act, pair):
-    return act.data(pair) if act.has_own_page else {}
+def visible(action, pair):
+    return action.data(pair) if action.has_own_page else {}
 
 
-@each_act
-def test_what_was_done_is_told_with_the_time_from_which_it_holds_everywhere(pair, act):
-    (told,) = messages_of(do(browser(superuser()), act, pair))
+@each_action
+def test_what_was_done_is_told_with_the_time_from_which_it_holds_everywhere(pair, action):
+    (told,) = messages_of(do(browser(superuser()), action, pair))
     assert re.search(r"Here at once; in other services by \d\d:\d\d:\d\d\.$", told)
 
 
@@ -102,15 +102,15 @@ def test_what_is_not_there_is_not_found(pair, url, status):
 # What it leaves behind
 
 
-@each_act
-def test_each_act_is_logged_signalled_and_keeps_its_note(pair, act):
+@each_action
+def test_each_action_is_logged_signalled_and_keeps_its_note(pair, action):
     root = superuser()
     with revocations() as heard:
-        do(browser(root), act, pair, note="  laptop stolen ")
+        do(browser(root), action, pair, note="  laptop stolen ")
     entries = LogEntry.objects.all()
     assert [(entry.user, "laptop stolen" in entry.get_change_message()) for entry in entries] == [(root, True)]
     assert entries[0].get_admin_url() is not None
-    assert heard == [(pair.session.pk, "admin", root)] * act.signals
+    assert heard == [(pair.session.pk, "admin", root)] * action.signals
     row = stored(pair.session)
     ended = {(row.revoked_reason, row.revoked_note, row.revoked_by)}
     ended |= {(entry.reason, entry.note, entry.revoked_by) for entry in NotBefore.objects.all()}
@@ -118,43 +118,43 @@ def test_each_act_is_logged_signalled_and_keeps_its_note(pair, act):
     assert ("admin", "laptop stolen", root) in ended
 
 
-@each_act
+@each_action
 @pytest.mark.parametrize("note", ["   ", "reused", "signed out"])
-def test_whatever_the_note_it_was_an_administrator(pair, act, note):
-    do(browser(superuser()), act, pair, note=note)
+def test_whatever_the_note_it_was_an_administrator(pair, action, note):
+    do(browser(superuser()), action, pair, note=note)
     reasons = {stored(pair.session).revoked_reason, *BlacklistedToken.objects.values_list("reason", flat=True)}
     assert "admin" in reasons | set(NotBefore.objects.values_list("reason", flat=True))
 
 
-@each_act
-def test_a_note_that_is_too_long_is_refused_and_one_that_just_fits_is_not(pair, act):
+@each_action
+def test_a_note_that_is_too_long_is_refused_and_one_that_just_fits_is_not(pair, action):
     client = browser(superuser())
-    response = do(client, act, pair, note="€" * (MAX_NOTE_LENGTH + 1))
+    response = do(client, action, pair, note="€" * (MAX_NOTE_LENGTH + 1))
     assert "at most 255 characters" in html(response)
     assert not was_done(pair)
-    assert do(client, act, pair, note="€" * MAX_NOTE_LENGTH).status_code == 302
+    assert do(client, action, pair, note="€" * MAX_NOTE_LENGTH).status_code == 302
     assert was_done(pair)
 
 
-@each_act
+@each_action
 @pytest.mark.parametrize(
     "note", ["a\x00b", "<script>alert(1)</script>", "[", '["x"]', "a\r\nX: b", "\u202e", "%s %(x)s"]
 )
-def test_any_note_is_either_refused_or_harmless(pair, act, note):
+def test_any_note_is_either_refused_or_harmless(pair, action, note):
     client = browser(superuser())
-    response = do(client, act, pair, note=note)
+    response = do(client, action, pair, note=note)
     assert response.status_code == (200 if "\x00" in note else 302)
     for url in (LIST, page(pair.session), BLACKLIST, "/admin/", f"{LIST}{pair.session.pk}/history/"):
         assert "<script>alert" not in html(client.get(url))
     assert "\r\nX: b" not in "".join(f"{name}: {value}" for name, value in response.headers.items())
 
 
-@pytest.mark.parametrize("act", [ACTS["revoke"], ACTS["revoke selected"]])
-def test_what_was_revoked_before_stays_as_it_was(pair, act):
+@pytest.mark.parametrize("action", [ACTIONS["revoke"], ACTIONS["revoke selected"]])
+def test_what_was_revoked_before_stays_as_it_was(pair, action):
     sessions.revoke(pair.session, reason="logout")
     before = stored(pair.session)
     with revocations() as heard:
-        response = do(browser(superuser()), act, pair, note="again")
+        response = do(browser(superuser()), action, pair, note="again")
     assert messages_of(response) == ["0 sessions were revoked."]
     after = stored(pair.session)
     assert (after.revoked_at, after.revoked_reason, after.revoked_note, after.revoked_by) == (
@@ -169,7 +169,7 @@ def test_what_was_revoked_before_stays_as_it_was(pair, act):
 @pytest.mark.parametrize("name", ["revoke", "revoke selected", "sign out", "sign out selected"])
 def test_after_everyone_was_signed_out_there_is_nothing_left_to_revoke(pair, name):
     sessions.revoke_everyone()
-    assert messages_of(do(browser(superuser()), ACTS[name], pair)) == ["0 sessions were revoked."]
+    assert messages_of(do(browser(superuser()), ACTIONS[name], pair)) == ["0 sessions were revoked."]
     assert stored(pair.session).revoked_at is None
 
 
@@ -178,14 +178,14 @@ def test_after_everyone_was_signed_out_there_is_nothing_left_to_revoke(pair, nam
 
 @pytest.mark.parametrize("name", ["revoke", "revoke selected", "sign out", "sign out selected", "everyone"])
 @pytest.mark.parametrize("own", [False, True])
-def test_who_would_sign_himself_out_is_told_before(user, name, own):
+def test_operators_are_warned_before_they_end_their_own_sessions(user, name, own):
     root = superuser()
     pair = sessions.start(root if own else user)
     sessions.start(user)
-    act, client = ACTS[name], browser(root)
-    data = {key: value for key, value in act.data(pair).items() if key != "confirmed"}
-    shown = html(client.get(act.url(pair)) if act.has_own_page else client.post(LIST, data))
+    action, client = ACTIONS[name], browser(root)
+    data = {key: value for key, value in action.data(pair).items() if key != "confirmed"}
+    shown = html(client.get(action.url(pair)) if action.has_own_page else client.post(LIST, data))
     assert ("You stay signed in to the admin" in shown) is (own or name == "everyone")
-    do(client, act, pair)
+    do(client, action, pair)
     assert not is_live(pair.session)
     assert client.get(LIST).status_code == 200

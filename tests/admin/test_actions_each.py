@@ -25,10 +25,10 @@ from tests.tools.admin import (
     stored,
     superuser,
 )
-from tests.tools.admin_actions import ACTS, form_of, was_done
+from tests.tools.admin_actions import ACTIONS, form_of, was_done
 from tests.tools.http import bearer
 
-# Each act
+# Each action
 
 
 def test_the_selected_sessions_are_revoked_and_no_others(user):
@@ -121,7 +121,7 @@ def test_revoking_ten_thousand_selected_sessions_takes_few_statements(user, pair
     client = browser(superuser())
     data = selected("revoke_selected", pair.session, select_across="1", confirmed="yes")
 
-    def act():
+    def revoke():
         if heard:
             with revocations() as signalled:
                 client.post(LIST, data)
@@ -129,7 +129,7 @@ def test_revoking_ten_thousand_selected_sessions_takes_few_statements(user, pair
         else:
             client.post(LIST, data)
 
-    count = statements(act)
+    count = statements(revoke)
     assert not RefreshToken.objects.filter(revoked_at=None).exists()
     assert LogEntry.objects.count() == 10_000
     # SQLite limits the values of one INSERT; the signals need the rows, in batches.
@@ -140,13 +140,13 @@ def test_revoking_ten_thousand_selected_sessions_takes_few_statements(user, pair
 def test_signing_many_users_out_takes_few_statements(pair):
     client = browser(superuser())
 
-    def act(names):
+    def sign_out(names):
         users = [get_user_model()(username=name) for name in names]
         chosen = [sessions.start(user).session for user in get_user_model().objects.bulk_create(users)]
         return statements(lambda: client.post(LIST, selected("sign_out_users", *chosen, confirmed="yes")))
 
-    act(["first"])
-    assert act(["bob", "eve"]) == act([f"user{number}" for number in range(80)])
+    sign_out(["first"])
+    assert sign_out(["bob", "eve"]) == sign_out([f"user{number}" for number in range(80)])
 
 
 def test_one_user_is_signed_out_from_here_to_the_users_page(user, pair):
@@ -230,11 +230,11 @@ def test_anything_but_an_access_token_of_ours_is_not_blacklisted(pair, kind):
     token = {"refresh": pair.refresh, "garbage": "€", "cut": pair.access[:-5], "long": "a" * 50_000}[kind]
     response = browser(superuser()).post(f"{BLACKLIST}blacklist/", {"token": token})
     assert response.headers["Location"] == f"{BLACKLIST}blacklist/"
-    assert messages_of(response) == ["This is not an access token of this project, or it has expired."]
+    assert messages_of(response) == ["This is not a valid access token of this project, or it has expired."]
     assert (BlacklistedToken.objects.count(), LogEntry.objects.count()) == (0, 0)
 
 
 def test_no_permission_of_ours_comes_without_being_given(db):
     given = set(Permission.objects.filter(content_type__app_label="django_jwtauth").values_list("codename", flat=True))
-    acts = {act.permission for act in ACTS.values()}
-    assert given == {"view_refreshtoken", "view_blacklistedtoken", "view_notbefore", "introspect_token", *acts}
+    ours = {action.permission for action in ACTIONS.values()}
+    assert given == {"view_refreshtoken", "view_blacklistedtoken", "view_notbefore", "introspect_token", *ours}

@@ -6,55 +6,55 @@ from django.contrib.admin.models import LogEntry
 from django_jwtauth import sessions
 from django_jwtauth.models import RefreshToken
 from tests.tools.admin import BLACKLIST, LIST, VIEW, VIEW_BLACKLIST, browser, html, operator, page, superuser
-from tests.tools.admin_actions import ACTS, OTHERS, asking_acts, do, each_act, was_done
+from tests.tools.admin_actions import ACTIONS, OTHERS, do, each_action, each_page, was_done
 
 # Who may
 
 
-@each_act
+@each_action
 @pytest.mark.parametrize(
     ("who", "done"),
     [
         ("anonymous", False),
-        ("user with all permissions who is no staff", False),
+        ("user with all permissions who is not staff", False),
         ("staff", False),
         ("viewer", False),
-        ("staff with the act's permission only", False),
+        ("staff with the action's permission only", False),
         ("viewer with all other permissions", False),
-        ("viewer with the act's permission", True),
+        ("viewer with the action's permission", True),
         ("superuser", True),
         ("superuser who was deactivated", False),
     ],
 )
-def test_only_who_may_view_and_has_the_acts_own_permission_can_act(pair, act, who, done):
+def test_an_action_needs_its_own_permission_and_that_to_view(pair, action, who, done):
     views = {VIEW, VIEW_BLACKLIST}
     client = browser(
         {
             "anonymous": lambda: None,
-            "user with all permissions who is no staff": lambda: operator(*views, *OTHERS, is_staff=False),
+            "user with all permissions who is not staff": lambda: operator(*views, *OTHERS, is_staff=False),
             "staff": operator,
             "viewer": lambda: operator(*views),
-            "staff with the act's permission only": lambda: operator(act.permission),
-            "viewer with all other permissions": lambda: operator(*views, *OTHERS - {act.permission}),
-            "viewer with the act's permission": lambda: operator(act.view, act.permission),
+            "staff with the action's permission only": lambda: operator(action.permission),
+            "viewer with all other permissions": lambda: operator(*views, *OTHERS - {action.permission}),
+            "viewer with the action's permission": lambda: operator(action.view, action.permission),
             "superuser": superuser,
             "superuser who was deactivated": lambda: operator(is_superuser=True, is_active=False),
         }[who]()
     )
-    response = do(client, act, pair)
-    # To the page of sign-in, or to where the act leads; who has other acts in the list is told that this is none.
-    expected = {302} if done or "anonymous" in who or "no staff" in who or "deactivated" in who else {403}
-    assert response.status_code in (expected if act.has_own_page or done else {200, 302, 403})
+    response = do(client, action, pair)
+    # To the page of sign-in, or to where the action leads. An operator with other actions in the list gets a message.
+    expected = {302} if done or "anonymous" in who or "not staff" in who or "deactivated" in who else {403}
+    assert response.status_code in (expected if action.has_own_page or done else {200, 302, 403})
     assert was_done(pair) is done
-    assert LogEntry.objects.count() == (act.logged if done else 0)
+    assert LogEntry.objects.count() == (action.logged if done else 0)
     if done:
         assert client.get(response.headers["Location"]).status_code == 200
 
 
-@asking_acts
+@each_page
 @pytest.mark.parametrize("permissions", [[], [VIEW, VIEW_BLACKLIST]], ids=["staff", "viewer"])
-def test_the_question_is_not_even_asked_of_who_may_not(pair, act, permissions):
-    assert browser(operator(*permissions)).get(act.url(pair)).status_code == 403
+def test_operators_without_the_permission_are_not_even_asked(pair, action, permissions):
+    assert browser(operator(*permissions)).get(action.url(pair)).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["find/", "events/", "keys/"])
@@ -66,18 +66,18 @@ def test_the_other_pages_are_for_viewers(pair, name):
     assert browser(operator(VIEW, name="c")).get(LIST + name).status_code == 200
 
 
-@pytest.mark.parametrize("act", [act for act in ACTS.values() if not act.has_own_page])
+@pytest.mark.parametrize("action", [action for action in ACTIONS.values() if not action.has_own_page])
 @pytest.mark.parametrize("granted", [False, True])
-def test_actions_are_offered_to_whom_they_obey(pair, act, granted):
-    client = browser(operator(*[VIEW, act.permission] if granted else [VIEW]))
-    assert (act.data(pair)["action"] in html(client.get(LIST))) is granted
+def test_actions_are_offered_with_the_permission_only(pair, action, granted):
+    client = browser(operator(*[VIEW, action.permission] if granted else [VIEW]))
+    assert (action.data(pair)["action"] in html(client.get(LIST))) is granted
 
 
 @pytest.mark.parametrize("granted", [False, True])
-def test_links_are_offered_to_whom_they_obey(pair, granted):
+def test_links_are_offered_with_the_permissions_only(pair, granted):
     RefreshToken.objects.update(replays=7)
-    act_permissions = {act.permission for act in ACTS.values()}
-    client = browser(operator(VIEW, VIEW_BLACKLIST, *(act_permissions if granted else ())))
+    permissions = {action.permission for action in ACTIONS.values()}
+    client = browser(operator(VIEW, VIEW_BLACKLIST, *(permissions if granted else ())))
     sign_out = f"{LIST}user/{pair.session.user_id}/"
     offers = [
         (page(pair.session), {page(pair.session, "revoke"), sign_out}),

@@ -189,7 +189,7 @@ def fail(*args, **kwargs):
     raise ZeroDivisionError
 
 
-def test_acts_log_no_token_secret_or_hash(client, caplog, pair):
+def test_actions_log_no_token_secret_or_hash(client, caplog, pair):
     row = stored(pair.session)
     caplog.set_level(logging.DEBUG)
     client.post(page(row, "revoke"), {"note": "x"})

@@ -9,7 +9,7 @@ from django_jwtauth import sessions
 from django_jwtauth.admin.site import MAX_FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, NotBefore
 from tests.tools.admin import BLACKLIST, LIST, browser, html, is_live, messages_of, page, selected, stored, superuser
-from tests.tools.admin_actions import asking_acts, do, each_act, was_done
+from tests.tools.admin_actions import do, each_action, each_page, was_done
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def client(db):
 # Methods
 
 
-@asking_acts
+@each_page
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
-def test_an_act_s_page_knows_no_other_methods(client, pair, act, method):
-    response = getattr(client, method)(act.url(pair))
+def test_the_page_of_an_action_allows_no_other_methods(client, pair, action, method):
+    response = getattr(client, method)(action.url(pair))
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
@@ -53,9 +53,9 @@ def test_a_note_may_be_anything_and_the_reason_stays_the_same(client, pair, note
     assert (row.revoked_reason, row.revoked_note) == ("admin", note)
 
 
-@each_act
-def test_an_operator_cannot_choose_the_reason(client, pair, act):
-    do(client, act, pair, reason="reused", revoked_reason="reused")
+@each_action
+def test_an_operator_cannot_choose_the_reason(client, pair, action):
+    do(client, action, pair, reason="reused", revoked_reason="reused")
     assert was_done(pair)
     rows = [stored(pair.session).revoked_reason, *BlacklistedToken.objects.values_list("reason", flat=True)]
     rows += NotBefore.objects.values_list("reason", flat=True)

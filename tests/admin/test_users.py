@@ -8,7 +8,8 @@ from django.contrib.auth import get_user_model
 from django.urls import path, reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.admin.users import MAX_SHOWN, SessionsUserAdminMixin
+from django_jwtauth.admin import SessionsUserAdminMixin
+from django_jwtauth.admin.users import MAX_SHOWN
 from django_jwtauth.models import RefreshToken
 from tests.tools.admin import (
     VIEW,

@@ -1,4 +1,4 @@
-"""The sessions of browsers: rotation through cookies, answers that come late, transport, sign-out, limits."""
+"""The sessions of browsers: rotation through cookies, late responses, transport, sign-out, limits."""
 
 import copy
 import datetime
@@ -43,7 +43,7 @@ def wait(age):
 
 
 def tab_of(browser):
-    """Return another tab: what it sends now goes out with the cookies of now, and its answers can be kept back."""
+    """Return another tab. It sends requests with the present cookies, and its responses can be delayed."""
     tab = copy.copy(browser)
     tab.jar = {key: morsel.copy() for key, morsel in browser.jar.items()}
     return tab
@@ -73,7 +73,7 @@ def test_rotation_waits_for_two_windows(browser, wait, ages, generations):
         response = browser.refresh()
         assert response.status_code == 200
         assert stored(browser).generation == generation
-        # What the browser has already is not set again.
+        # A cookie that the browser already has is not set again.
         assert set(response.cookies) == ({ACCESS, REFRESH} if has_rotated else {ACCESS})
         assert (browser.value(REFRESH) != before) == has_rotated
 
@@ -93,7 +93,7 @@ def test_a_lost_answer_and_a_second_tab_get_the_present_token(browser, wait):
     assert tabs[0].value(REFRESH) != browser.value(REFRESH)
     assert (stored(browser).generation, stored(browser).replays) == (1, 2)
     wait(WINDOW - MOMENT, *tabs)
-    assert browser.refresh().status_code == 200  # whose answer was lost
+    assert browser.refresh().status_code == 200  # its response is lost
     assert browser.value(REFRESH) == tabs[0].value(REFRESH)
 
 
@@ -104,7 +104,7 @@ def test_a_replay_that_is_answered_late_replaces_no_later_token(browser, wait):
     wait(WINDOW - MOMENT, browser)
     late = slow.refresh()
     assert REFRESH in late.cookies
-    wait(WINDOW, browser)  # so long is it on its way
+    wait(WINDOW, browser)  # how long the response takes
     assert browser.refresh().status_code == 200
     deliver(late, browser)
     assert stored(browser).generation == 1
@@ -114,7 +114,7 @@ def test_a_replay_that_is_answered_late_replaces_no_later_token(browser, wait):
 
 
 def test_a_repeat_that_is_answered_late_replaces_no_later_token(browser, wait):
-    """It is sent just before a rotation is due, and its answer arrives after the answer to that."""
+    """Its request is sent just before a rotation is due, and its response arrives after that of the rotation."""
     wait(2 * WINDOW - MOMENT, browser)
     late = tab_of(browser).refresh()
     wait(MOMENT, browser)
@@ -127,7 +127,7 @@ def test_a_repeat_that_is_answered_late_replaces_no_later_token(browser, wait):
 
 
 def test_a_token_that_was_minted_otherwise_is_replaced(browser, settings):
-    """A change of SECRET_KEY: the cookie is to be good without the fallback as soon as may be."""
+    """After a change of SECRET_KEY, the cookie should be valid without the fallback as soon as possible."""
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another-secret-key-of-good-length-0123456789012"
     assert set(browser.refresh().cookies) == {ACCESS, REFRESH}
@@ -235,7 +235,7 @@ def test_a_browsers_refresh_token_is_worth_nothing_in_a_body(browser, age):
     for call in (sessions.refresh, sessions.verify_refresh):
         with pytest.raises(InvalidTokenError, match="invalid"):
             call(raw)
-    # Not even as reuse, once it is old.
+    # An old one does not even count as reuse.
     assert browser.refresh().status_code == 200
     age(stored(browser), WINDOW)
     assert_refused(client.post("/auth/token/refresh/", {"refresh": raw}), "token_not_valid", "invalid")
@@ -253,15 +253,15 @@ def test_a_refresh_token_from_a_body_is_worth_nothing_in_a_cookie(user, age):
     refused = browser.refresh(headers={"Cookie": cookie})
     assert_refused(refused, "token_not_valid", "invalid")
     assert not refused.cookies
-    # Not by its body either, where there is no cookie, or another one.
+    # Nor in the body, without a cookie or with a different one.
     assert_refused(browser.refresh({"refresh": pair.refresh}), "not_authenticated", "not_authenticated")
     assert rows() == before
     assert sessions.refresh(pair.refresh).session.generation == 1
 
 
 @pytest.mark.parametrize("path", ["token/blacklist/", "token/revoke/"])
-def test_whoever_has_a_token_may_end_its_session_in_any_way(browser, path):
-    """A token that has leaked is to be stopped by who finds it."""
+def test_a_browsers_refresh_token_may_be_revoked_at_any_endpoint(browser, path):
+    """Anybody who finds a leaked token should be able to revoke it."""
     raw = browser.value(REFRESH)
     assert APIClient().post(f"/auth/{path}", {"refresh": raw, "token": raw}).status_code == 200
     assert stored(browser).revoked_reason == "logout"
@@ -319,7 +319,7 @@ def test_refreshes_are_counted_by_the_session_of_the_cookie(user, settings):
     assert throttled["Retry-After"]
     assert not throttled.cookies
     assert other.refresh().status_code == 200
-    # A token in the body is not what counts.
+    # A token in the body is ignored.
     assert browser.refresh({"refresh": other.value(REFRESH)}).status_code == 429
     for cookie in ("x", f"{other.value(REFRESH)}; {REFRESH}=x"):
         header = {"Cookie": f"csrftoken={browser.value('csrftoken')}; {REFRESH}={cookie}"}
@@ -341,7 +341,7 @@ def big(user, *, request, session):
 
 @pytest.mark.parametrize("at", ["sign-in", "refresh"])
 def test_a_token_too_long_for_a_cookie_is_an_error_before_anything_is_written(user, settings, age, at):
-    # With MAX_TOKEN_LENGTH a service may take longer ones, and a client that keeps them itself.
+    # MAX_TOKEN_LENGTH may allow longer tokens for clients that store them outside of cookies.
     browser = Browser()
     browser.get_csrf_token() if at == "sign-in" else browser.sign_in()
     if at == "refresh":

@@ -1,4 +1,4 @@
-"""The browser endpoints: what they set, whom they refuse, and what a refusal leaves as it was."""
+"""The browser endpoints: what they set, what they refuse, and what a refusal leaves unchanged."""
 
 import datetime
 import json
@@ -43,7 +43,7 @@ def browser(user):
 
 @pytest.fixture
 def sent():
-    """What has been sent of Django's signals and ours."""
+    """The signals of Django and ours that were sent."""
     seen = []
     names = {
         "logged_in": user_logged_in,
@@ -61,7 +61,7 @@ def sent():
 
 
 def assert_no_token(response, *browsers):
-    """No token of these browsers anywhere but in Set-Cookie."""
+    """Check that the tokens of these browsers are in Set-Cookie and nowhere else."""
     text = response.content.decode() + json.dumps(dict(response.headers))
     held = [morsel.value for browser in browsers for morsel in browser.jar.values() if morsel.key in (ACCESS, REFRESH)]
     assert held
@@ -69,7 +69,7 @@ def assert_no_token(response, *browsers):
     assert "eyJ" not in text
 
 
-# The way of a session
+# The life of a session
 
 
 def test_a_session_from_sign_in_to_sign_out(user, age):
@@ -146,7 +146,7 @@ def test_what_fails_the_csrf_check_changes_nothing(browser, sent, age, url, head
 @pytest.mark.parametrize("url", [LOGIN, RENEW, LOGOUT])
 @pytest.mark.parametrize("token", [None, "csrfmiddlewaretoken"])
 def test_a_form_of_another_site_changes_nothing(browser, url, token):
-    """Not even if its author could see the CSRF token."""
+    """Not even if the attacker can read the CSRF token."""
     form = {**RIGHT, **({token: browser.csrf_token} if token else {})}
     before, jar = rows(), dict(browser.jar)
     response = browser.send(
@@ -159,7 +159,7 @@ def test_a_form_of_another_site_changes_nothing(browser, url, token):
 
 @pytest.mark.parametrize("url", [LOGIN, RENEW, LOGOUT])
 def test_a_form_of_another_site_does_not_replace_the_csrf_cookie(browser, url):
-    """Which does not come with it, being SameSite=Lax: the page's token would be worthless from then on."""
+    """The request does not carry it, since it is SameSite=Lax. A new cookie would make the page's token worthless."""
     assert_csrf_refused(browser.send("POST", url, RIGHT, cross_site=True, headers={"Origin": FOREIGN}))
     assert browser.refresh().status_code == 200
 
@@ -195,7 +195,7 @@ def test_a_sign_in_that_fails_the_csrf_check_is_not_counted(user, settings):
 
 
 def test_a_csrf_token_from_before_the_sign_in_is_worth_nothing_after_it(user):
-    """Somebody else may have planted it."""
+    """An attacker may have planted it."""
     browser = Browser()
     browser.get_csrf_token()
     planted, token = browser.value("csrftoken"), browser.csrf_token
@@ -296,7 +296,7 @@ def test_methods():
 
 
 @pytest.mark.parametrize("whose", ["ada", "bob"])
-def test_sign_in_ends_the_session_that_the_browser_had(browser, sent, whose):
+def test_sign_in_ends_the_previous_session_of_the_browser(browser, sent, whose):
     get_user_model().objects.create_user("bob", password="correct horse")
     former, access = stored(browser), browser.value(ACCESS)
     assert browser.sign_in(username=whose).status_code == 200
@@ -356,7 +356,7 @@ def test_signals_and_statements(browser, sent, age):
     browser.get_csrf_token()
     with CaptureQueriesContext(connection) as queries:
         assert browser.send("POST", LOGIN, RIGHT).status_code == 200
-    # The user, his last_login, the time, and the session.
+    # The user, last_login, the time, and the session.
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 4
     assert sent[-1][0] == "logged_in"
     assert sent[-1][1]["user"] == session.user
@@ -399,7 +399,7 @@ def test_atomic_requests_do_not_take_back_what_a_refusal_wrote(user, settings, m
 
 
 def refuse_transactions(get_response):
-    """A middleware that finds views which Django would run in a transaction."""
+    """A middleware that records the views that Django would run in a transaction."""
 
     def middleware(request):
         return get_response(request)

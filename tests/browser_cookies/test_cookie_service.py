@@ -1,4 +1,4 @@
-"""A service without database and without our app, that takes the access cookie of another one's sign-in."""
+"""A service without a database and our app accepts the access cookie of another service's sign-in."""
 
 import json
 

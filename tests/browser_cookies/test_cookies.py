@@ -36,7 +36,7 @@ UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
 
 
 class API(APIView):
-    """Says who calls, and notes what was changed."""
+    """Returns who calls, and records what was changed."""
 
     authentication_classes = [JWTCookieAuthentication]
     permission_classes = [AllowAny]
@@ -113,7 +113,7 @@ ATTRIBUTES = {
 
 
 def attributes(morsel):
-    """Return name and attributes as sent, without what tells the time."""
+    """Return name and attributes as sent, without the expiry."""
     first, *others = morsel.OutputString().split("; ")
     return first.partition("=")[0], {text for text in others if not text.startswith(("expires=", "Max-Age="))}
 
@@ -205,13 +205,13 @@ def request_with(header):
         ("\ta \t=\t1 ", "1"),
         ("a=b=c", "b=c"),
         ('a="1"', '"1"'),  # quotes are part of the value (RFC 6265bis section 5.6)
-        ('b="; a=1; c="', "1"),  # and hold nothing together
+        ('b="; a=1; c="', "1"),  # and do not protect a semicolon
         ("A=1", None),
         ("=a=1", None),  # one without a name
         ("x=a=1", None),
         ("a%3D1", None),
         ("b=\xff\x80; a=\xfc", "\xfc"),
-        # What Python takes for space, and no browser.
+        # Python regards these as spaces, browsers do not.
         ("\xa0a=1", None),
         ("a\x85=1", None),
         ("\x1fa=1", None),
@@ -251,7 +251,7 @@ def test_two_access_cookies_are_refused(browser, url, planted):
     ["={name}={raw}", "\u2000{name}={raw}", "\xa0{name}={raw}", "{name}\x85={raw}", "x={name}={raw}"],
     ids=["nameless", "wide-space", "no-break-space", "next-line", "in-a-value"],
 )
-def test_what_only_looks_like_the_access_cookie_is_none(browser, url, cookie):
+def test_a_name_that_resembles_the_access_cookies_is_ignored(browser, url, cookie):
     header = cookie.format(name=ACCESS, raw=browser.value(ACCESS)).encode().decode("latin-1")
     assert browser.send("GET", url, headers={"Cookie": header}).json() == {"user": "", "token": None}
     raw_bytes = cookie.format(name=ACCESS, raw=browser.value(ACCESS)).encode("latin-1", "replace").decode("latin-1")
@@ -268,12 +268,12 @@ def test_an_access_cookie_that_is_not_good_is_a_401(browser, url, change):
 
 @both
 @pytest.mark.parametrize("cookie", [None, f"{ACCESS}=", f"{REFRESH}=x", "sessionid=x"])
-def test_without_an_access_cookie_nobody_is_signed_in(browser, url, cookie):
+def test_without_an_access_cookie_the_request_is_anonymous(browser, url, cookie):
     assert browser.send("GET", url, headers={"Cookie": cookie}).json() == {"user": "", "token": None}
 
 
 @both
-def test_a_refresh_token_is_no_access_token(browser, url):
+def test_a_refresh_token_is_refused_as_an_access_token(browser, url):
     response = browser.send("GET", url, headers={"Cookie": f"{ACCESS}={browser.value(REFRESH)}"})
     assert (response.status_code, response.json()["reason"]) == (401, "wrong_type")
 
@@ -334,7 +334,7 @@ def test_a_header_needs_no_csrf_token_and_wins(browser, url):
     answer = browser.send("POST", url, headers=header, csrf=False)
     assert (answer.status_code, answer.json()["user"]) == (200, str(other.pk))
     assert browser.send("GET", url, headers=header).json()["user"] == str(other.pk)
-    # Two cookies are none of its business.
+    # It ignores cookies, even if there are two.
     double = {"Cookie": f"{ACCESS}=x; {ACCESS}=y", **header}
     assert browser.send("POST", url, headers=double, csrf=False).status_code == 200
 
@@ -391,7 +391,7 @@ def test_answers_say_that_they_depend_on_the_cookies(browser, url):
 
 
 @both
-def test_djangos_cache_gives_nobody_the_answer_of_another(user, url, settings):
+def test_djangos_cache_keeps_the_responses_of_users_apart(user, url, settings):
     get_user_model().objects.create_user("bob", password="correct horse")
     before, after = "django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware"
     settings.MIDDLEWARE = [before, *project.MIDDLEWARE, after]
@@ -403,7 +403,7 @@ def test_djangos_cache_gives_nobody_the_answer_of_another(user, url, settings):
     assert Browser().send("GET", url).json()["user"] == ""
 
 
-def test_outside_a_view_there_is_no_answer_to_say_it_in(browser):
+def test_outside_a_view_the_cookie_is_accepted_too(browser):
     cookie = {"HTTP_COOKIE": f"{ACCESS}={browser.value(ACCESS)}"}
     request = Request(RequestFactory().get("/", **cookie))
     assert JWTCookieAuthentication().authenticate(request)[0] == RefreshToken.objects.get().user
@@ -420,5 +420,5 @@ def test_no_token_in_logs_or_error_reports(browser, caplog):
     with override_settings(DEBUG=False):
         report = ExceptionReporter(failed.request, *failed.exc_info)
         texts = [caplog.text, report.get_traceback_html(), report.get_traceback_text()]
-    assert ACCESS in texts[1]  # the cookies are shown, and not what they hold
+    assert ACCESS in texts[1]  # the names of the cookies are shown, but not their values
     assert not any(raw.rpartition(".")[2] in text for raw in held for text in texts)

@@ -1,4 +1,4 @@
-"""The system checks: each is provoked once, and none finds anything in sound settings."""
+"""The system checks: each one is triggered, and correct settings give no message."""
 
 import collections.abc
 import datetime
@@ -74,7 +74,7 @@ def anything(user, *, request, session) -> typing.Any:
 
 
 class Names:
-    """An object that is called."""
+    """A callable object."""
 
     def __call__(self, user, *, request, session):
         return []
@@ -113,7 +113,7 @@ def classes(*names):
 
 
 def found():
-    """Run all checks, on settings that would be sound in production but for what a test changes."""
+    """Run all checks, on settings that would be correct in production except for what the test changes."""
     return [message for check in (*checks.CHECKS, *checks.DEPLOY_CHECKS) for message in check(app_configs=None)]
 
 
@@ -178,7 +178,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
     [
         {},
         asymmetric(ISSUER="https://auth.example.com"),
-        # This very machine: nobody else can answer in its place.
+        # On this machine, nobody else can answer in its place.
         asymmetric(ISSUER="http://localhost:8000"),
         asymmetric(ISSUER="http://127.0.0.1:8000"),
         asymmetric(ISSUER="http://[::1]:8000"),
@@ -311,7 +311,7 @@ def test_a_claim_is_mapped_to_an_attribute_that_is_there_and_is_a_value(attribut
 
 
 def test_a_path_is_followed_through_related_models_and_no_further(monkeypatch):
-    """The user model is another one here: what admins have done leads to users and to content types."""
+    """The user model is a different one here: a log entry, which is related to users and to content types."""
     monkeypatch.setattr(checks, "get_user_model", lambda: LogEntry)
     sound = ["user.email", "user_id", "user.pk.x", "content_type.app_label", "action_flag.x", "object_id"]
     with override_settings(**jwtauth(CLAIMS=dict(zip("abcdef", sound, strict=True)))):

@@ -4,8 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.urls import path
 
-from django_jwtauth.admin.site import BlacklistedTokenAdmin, RefreshTokenAdmin
-from django_jwtauth.admin.users import SessionsUserAdminMixin
+from django_jwtauth.admin import BlacklistedTokenAdmin, RefreshTokenAdmin, SessionsUserAdminMixin
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 
 

@@ -15,7 +15,7 @@ from django.urls import path
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_jwtauth import sessions
+from django_jwtauth import sessions, tokens
 from django_jwtauth._core.custom_claims import is_registered
 from django_jwtauth.models import RefreshToken
 from tests.tools.docs import FENCE, page, section
@@ -230,12 +230,12 @@ def test_a_resource_binds_a_session_or_one_access_token(project, client, user, s
     free = sign_in(client).json()
     access = refresh(client, free["refresh"], resource=orders).json()["access"]
     assert client.get("/whoami/", **bearer(access)).json()["reason"] == "wrong_audience"
-    assert sessions.tokens.read_access(access).audience == (orders,)
+    assert tokens.read_access(access).audience == (orders,)
     again = refresh(client, free["refresh"]).json()
     assert again["refresh"] == free["refresh"]
-    assert sessions.tokens.read_access(again["access"]).audience == ("https://api.example.com",)
+    assert tokens.read_access(again["access"]).audience == ("https://api.example.com",)
     bound = sign_in(client, resource=stock).json()
-    assert sessions.tokens.read_access(bound["access"]).audience == (stock,)
+    assert tokens.read_access(bound["access"]).audience == (stock,)
     assert refresh(client, bound["refresh"], resource=orders).json()["error"] == "invalid_target"
     assert refresh(client, bound["refresh"], resource=[orders, stock]).status_code == 400
     assert sign_in(client, resource="https://nobody.example.com").json()["error"] == "invalid_target"

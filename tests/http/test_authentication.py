@@ -54,7 +54,7 @@ def test_a_bearer_header_authenticates(client, pair, url, header):
     "header",
     [None, "", " ", "Basic YWRhOng=", "Bearer\t{}", "Bearer:{}", "Bearertoken", "{}", "Token {}", "\u00a0Bearer {}"],
 )
-def test_any_other_header_is_none_of_ours(client, pair, url, header):
+def test_any_other_header_is_ignored(client, pair, url, header):
     headers = {} if header is None else {"Authorization": header.format(pair.access)}
     response = client.get(url, headers=headers)
     assert response.status_code == 401
@@ -203,7 +203,7 @@ def test_the_base_class_leaves_verification_to_others(pair):
         BearerAuthentication().authenticate(RequestFactory().get("/", **bearer(pair.access)))
 
 
-def test_a_broken_setting_is_no_401(pair):
+def test_an_invalid_setting_is_not_a_401(pair):
     with override_settings(JWTAUTH={"NONSENSE": 1}):
         response = APIClient(raise_request_exception=False).get("/whoami/", **bearer(pair.access))
     assert response.status_code == 500
@@ -225,7 +225,7 @@ TRUSTING = {"TRUSTED_ISSUERS": {"https://auth.example.com": {"audience": "orders
 
 @CLASSES
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}], ids=["no-token", "token"])
-def test_a_project_that_accepts_nobodys_tokens_is_told_so(settings, without, cls, header):
+def test_a_project_that_accepts_no_tokens_gets_an_error_that_says_so(settings, without, cls, header):
     without("django_jwtauth")
     with pytest.raises(ImproperlyConfigured, match=r"INSTALLED_APPS.*TRUSTED_ISSUERS"):
         cls().authenticate(RequestFactory().get("/", headers=header))
@@ -234,7 +234,7 @@ def test_a_project_that_accepts_nobodys_tokens_is_told_so(settings, without, cls
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}], ids=["no-token", "token"])
-def test_without_djangos_users_rest_framework_must_be_told_who_nobody_is(settings, without, header):
+def test_without_djangos_users_unauthenticated_user_must_be_set(settings, without, header):
     without("django_jwtauth", "django.contrib.auth", "django.contrib.admin", "tests")
     settings.JWTAUTH = TRUSTING
     with pytest.raises(ImproperlyConfigured, match="UNAUTHENTICATED_USER"):
@@ -283,7 +283,7 @@ def stateless(user):
         yield StatelessJWTAuthentication().authenticate_token(access)[0]
 
 
-def test_the_stateless_user_is_who_the_token_says(stateless, user):
+def test_the_stateless_user_is_the_subject_of_the_token(stateless, user):
     assert (stateless.pk, stateless.id, str(stateless)) == (str(user.pk),) * 3
     assert (stateless.is_authenticated, stateless.is_anonymous, stateless.is_active) == (True, False, True)
     assert stateless.issuer == "django-jwtauth"
@@ -328,7 +328,7 @@ def test_the_stateless_user_cannot_be_changed(stateless):
         stateless.pk = "2"
 
 
-def test_a_session_id_that_is_no_uuid_is_unknown(client, pair):
+def test_a_session_id_that_is_not_a_uuid_is_unknown(client, pair):
     config = conf.get_config()
     claims = {**config.verifier.verify(pair.access).claims, "sid": str(pair.session.pk).upper()}
     raw = jws.sign(claims, typ="at+jwt", key=config.signing_keys.signing_key)
@@ -336,7 +336,7 @@ def test_a_session_id_that_is_no_uuid_is_unknown(client, pair):
 
 
 @pytest.mark.parametrize(("claims", "allowed"), [({}, False), ({"is_staff": 1}, False), ({"is_staff": True}, True)])
-def test_who_is_staff_is_said_by_the_token_and_by_nothing_else(stateless, claims, allowed):
+def test_only_the_token_decides_who_is_staff(stateless, claims, allowed):
     user = StatelessUser(issuer="i", pk="1", token=dataclasses.replace(stateless.token, claims=claims))
     request = types.SimpleNamespace(user=user)
     assert IsAdminUser().has_permission(request, None) is allowed

@@ -1,4 +1,4 @@
-"""RFC 7009 revocation and RFC 7662 introspection: what they answer, to whom, and what they leave unchanged."""
+"""RFC 7009 revocation and RFC 7662 introspection: their responses, who may call them, and what stays unchanged."""
 
 import datetime
 import json
@@ -42,7 +42,7 @@ def revoke(client, token, **more):
 
 
 def signed(raw, *, typ="at+jwt", key=None, **changes):
-    """The same token once more, changed, and signed with our key or another one."""
+    """Return the same token with changed claims, signed with our key or another one."""
     config = conf.get_config()
     keys = config.refresh_keys if typ == "rt+jwt" else config.signing_keys
     claims = {**jws.reload(jws.b64url_decode(raw.split(".")[1].encode())), **changes}
@@ -127,7 +127,7 @@ def forged_access(pair):
 
 
 def forged_refresh(pair):
-    """By somebody who has read the database or stolen the access key, but has not the refresh key."""
+    """Signed by an attacker who has read the database or stolen the access key, but does not have the refresh key."""
     return signed(pair.refresh, typ="rt+jwt", key=conf.get_config().signing_keys.signing_key)
 
 
@@ -181,7 +181,7 @@ def text(bad, pair):
 
 @pytest.mark.parametrize("bad", BAD, **ids)
 @pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "nonsense"])
-def test_what_is_no_good_token_is_200_changes_nothing_and_costs_no_query(
+def test_an_invalid_token_is_200_changes_nothing_and_costs_no_query(
     client, pair, logged_out, django_assert_num_queries, bad, hint
 ):
     before, body = rows(), json.dumps({"token": text(bad, pair), "token_type_hint": hint})
@@ -209,7 +209,7 @@ def test_a_token_of_a_session_that_is_gone_is_200(client, pair):
     revoke(client, pair.access)
 
 
-def test_revoke_needs_no_token_in_the_header_and_minds_none(client, pair):
+def test_revoke_ignores_a_token_in_the_header(client, pair):
     response = client.post(REVOKE, {"token": pair.refresh}, **bearer("nonsense"))
     assert response.status_code == 200
     assert RefreshToken.objects.get().revoked_at
@@ -279,7 +279,7 @@ def test_both_take_post_only(caller, url):
 # Introspect: who may
 
 
-def test_introspection_is_for_who_has_the_permission(client, caller, user, pair):
+def test_introspection_needs_the_permission(client, caller, user, pair):
     anonymous = client.post(INTROSPECT, {"token": pair.access})
     assert anonymous.status_code == 401
     assert anonymous.json()["code"] == "not_authenticated"
@@ -301,7 +301,7 @@ def test_a_superuser_may_introspect_but_not_by_a_refresh_token(client, pair):
     assert client.post(INTROSPECT, {"token": pair.access}, **bearer(root.refresh)).status_code == 401
 
 
-def test_who_may_not_introspect_learns_nothing_from_the_body_either(client, pair):
+def test_without_the_permission_the_body_is_not_judged(client, pair):
     assert client.post(INTROSPECT, {}, **bearer(pair.access)).status_code == 403
 
 
@@ -335,7 +335,7 @@ def test_a_good_access_token_is_active(caller, user, format, hint):
 
 
 @pytest.mark.parametrize("scope", ["", "orders:read orders:write"])
-def test_a_refresh_token_is_active_for_who_says_that_it_is_one(caller, user, scope):
+def test_a_refresh_token_is_active_if_the_hint_says_that_it_is_one(caller, user, scope):
     pair = sessions.start(user, scope=scope)
     response = caller.post(INTROSPECT, {"token": pair.refresh, "token_type_hint": "refresh_token"})
     assert response["Cache-Control"] == "no-store"
@@ -386,7 +386,7 @@ def test_what_has_ended_is_not_active_and_no_more_is_said(caller, pair, end, kin
     assert response["Cache-Control"] == "no-store"
 
 
-def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_not_active(caller, user):
+def test_a_refresh_token_for_acting_as_a_new_superuser_is_not_active(caller, user):
     staff = get_user_model().objects.create_user("bob", is_staff=True)
     acting, own = sessions.start(user, actor=staff, refreshable=True), sessions.start(user)
     body = {"token": acting.refresh, "token_type_hint": "refresh_token"}
@@ -399,7 +399,7 @@ def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_not_active
 
 @pytest.mark.parametrize("bad", BAD + NEED_A_QUERY, **ids)
 @pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "nonsense"])
-def test_what_is_no_good_token_is_not_active(caller, pair, bad, hint):
+def test_an_invalid_token_is_not_active(caller, pair, bad, hint):
     before, body = rows(), json.dumps({"token": text(bad, pair), "token_type_hint": hint})
     response = caller.post(INTROSPECT, body, content_type="application/json")
     assert (response.status_code, response.json()) == (200, INACTIVE)
@@ -407,7 +407,7 @@ def test_what_is_no_good_token_is_not_active(caller, pair, bad, hint):
 
 
 def test_a_token_taken_for_the_other_kind_is_not_active(caller, pair):
-    """A service that looks at ``active`` only must never take a refresh token for an access token."""
+    """A service that looks at ``active`` alone must never take a refresh token for an access token."""
     for hint in ({}, {"token_type_hint": "access_token"}, {"token_type_hint": "nonsense"}, {"token_type_hint": ""}):
         assert caller.post(INTROSPECT, {"token": pair.refresh, **hint}).json() == INACTIVE
     assert caller.post(INTROSPECT, {"token": pair.access, "token_type_hint": "refresh_token"}).json() == INACTIVE
@@ -431,7 +431,7 @@ def odd_claims(user, *, request, session):
     return {"active": False, "username": "root", "token_type": "refresh_token", "tenant": "acme"}
 
 
-def test_claims_of_hooks_are_told_but_cannot_say_what_we_say(caller, user, settings):
+def test_claims_of_hooks_are_included_but_replace_none_of_ours(caller, user, settings):
     settings.JWTAUTH = {"CLAIMS_HOOKS": ["tests.http.test_oauth_endpoints.odd_claims"]}
     answer = caller.post(INTROSPECT, {"token": sessions.start(user).access}).json()
     assert (answer["active"], answer["username"], answer["tenant"]) == (True, "ada", "acme")

@@ -1,4 +1,4 @@
-"""The permission classes: whom they let pass, and what those who are refused are told."""
+"""The permission classes: which tokens they accept, and what a refusal tells the client."""
 
 import time
 from datetime import timedelta
@@ -38,13 +38,13 @@ def test_scopes_are_compared_as_they_are(user, authentication, permission, scope
 
 @BOTH
 @pytest.mark.parametrize("factory", [HasScope, HasAnyScope])
-def test_who_lacks_a_scope_is_told_which(user, authentication, factory):
+def test_a_refusal_names_the_missing_scopes(user, authentication, factory):
     asked = view(factory("orders:read", "orders:write"), authentication=authentication)
     response = ask(asked, sessions.start(user, scope="profile").access)
     assert response.status_code == 403
     assert response["WWW-Authenticate"] == f'{PLAIN}, error="insufficient_scope", scope="orders:read orders:write"'
     assert response.data == {
-        "detail": "The token lacks a required scope",
+        "detail": "Token lacks a required scope",
         "code": "insufficient_scope",
         "reason": "insufficient_scope",
         "scope": "orders:read orders:write",
@@ -75,7 +75,7 @@ def test_each_method_may_want_scopes_of_its_own(user, name):
     nothing = sessions.start(user, scope="x").access
     for method in METHODS:
         if method not in wanted:
-            # None would do: so it is no lack of scope, and nothing is promised.
+            # No scope allows this method, so the response names none.
             response = ask(asked, everything, method=method)
             assert (response.status_code, response.has_header("WWW-Authenticate")) == (403, False)
             assert response.data["detail"] == NOT_ALLOWED
@@ -127,7 +127,7 @@ def test_a_claim_must_be_one_of_the_values_and_of_their_type(user, values, claim
     raw = token(user, org=... if claim is ABSENT else claim)
     response = ask(view(HasClaim("org", *values), authentication=StatelessJWTAuthentication), raw)
     assert response.status_code == (200 if allowed else 403)
-    # No standard has a word for that.
+    # No standard defines an error for this.
     assert not response.has_header("WWW-Authenticate")
 
 
@@ -154,7 +154,7 @@ def test_a_login_is_recent_for_some_time(user, monkeypatch, authentication, age,
 
 
 @BOTH
-def test_whose_login_is_too_old_is_told_how_recent_it_must_be(user, authentication):
+def test_a_refusal_of_an_old_login_names_the_maximum_age(user, authentication):
     raw = token(user, auth_time=1)
     response = ask(view(RecentLogin(max_age=timedelta(minutes=5)), authentication=authentication), raw)
     assert response.status_code == 401
@@ -168,7 +168,7 @@ def test_whose_login_is_too_old_is_told_how_recent_it_must_be(user, authenticati
 
 
 @BOTH
-def test_who_was_authenticated_otherwise_is_told_what_would_do(user, authentication):
+def test_a_refusal_of_another_acr_names_the_accepted_values(user, authentication):
     asked = view(RequireACR("urn:example:gold", "silver"), authentication=authentication)
     for acr in ("urn:example:gold", "silver"):
         assert verdict(asked, sessions.start(user, acr=acr).access) == "200"
@@ -180,7 +180,7 @@ def test_who_was_authenticated_otherwise_is_told_what_would_do(user, authenticat
         assert response.data["acr_values"] == "urn:example:gold silver"
 
 
-def test_somebody_who_acts_as_the_user_has_no_recent_login_in_whatever_form_it_is_said(user):
+def test_an_act_claim_of_any_form_is_not_a_recent_login(user):
     asked = view(RecentLogin(max_age=300), authentication=StatelessJWTAuthentication)
     assert verdict(asked, token(user)) == "200"
     for act in ({"sub": "7"}, {"client_id": "batch"}, {}, "7", ["7"], 7, True, None):

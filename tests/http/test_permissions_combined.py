@@ -19,14 +19,14 @@ from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLo
 from tests.tools.http import bearer
 from tests.tools.permissions import BOTH, NOT_ALLOWED, PLAIN, ClosedObject, Nobody, ask, token, verdict, view
 
-# Who comes without a token
+# Without a token
 
 ALL = [HasScope("a"), HasAnyScope("a"), HasScope(POST="a"), HasClaim("sub"), RecentLogin(max_age=60), RequireACR("b")]
 
 
 @BOTH
 @pytest.mark.parametrize("permission", ALL)
-def test_who_is_nobody_is_told_to_sign_in(db, authentication, permission):
+def test_a_request_without_a_token_is_a_401(db, authentication, permission):
     for asked in (view(permission, authentication=authentication), view(IsAuthenticated, permission)):
         response = ask(asked)
         assert (response.status_code, response["WWW-Authenticate"]) == (401, PLAIN)
@@ -34,14 +34,14 @@ def test_who_is_nobody_is_told_to_sign_in(db, authentication, permission):
 
 
 @pytest.mark.parametrize("permission", ALL)
-def test_who_is_signed_in_without_a_token_lacks_nothing_in_a_token(client, user, permission):
+def test_a_user_without_a_token_gets_a_403_without_a_challenge(client, user, permission):
     asked = view(permission, authentication=SessionAuthentication)
     request = APIRequestFactory().get("/")
     request.user = user
     response = asked(request)
     assert (response.status_code, response.has_header("WWW-Authenticate")) == (403, False)
     assert response.data["detail"] == NOT_ALLOWED
-    # Nor does somebody else's token stand for ours.
+    # A token of another kind is not accepted in place of ours.
     request = APIRequestFactory().get("/")
     force_authenticate(request, user, token={"scope": "a", "acr": "b", "auth_time": time.time()})
     assert asked(request).status_code == 403
@@ -62,7 +62,7 @@ def test_combinations_say_what_their_operators_say(user, authentication):
             x & (y | ~z): is_x and (is_y or not is_z),
             ~(x | y) | z: not (is_x or is_y) or is_z,
         }
-        # What REST framework's own classes say of an object, ``~`` makes a refusal.
+        # REST framework's own classes accept every object, and ``~`` turns that into a refusal.
         objects = [None] if {one, two, three} & {*others} else [None, "open"]
         for (permission, expected), obj in itertools.product(combined.items(), objects):
             asked = view(permission, authentication=authentication, obj=obj)
@@ -74,7 +74,7 @@ def test_a_challenge_that_another_class_makes_needless_is_not_raised(user):
     assert verdict(view(RecentLogin(max_age=60) | Nobody), raw) == "200"
     assert verdict(view(HasScope("a") | RequireACR("gold") | IsAuthenticated), raw) == "200"
     assert verdict(view(HasScope("a") | RequireACR("gold")), raw) == "403"
-    # A list tells what the first one that refuses tells.
+    # A list gives the refusal of the first class that refuses.
     assert verdict(view(IsAuthenticated, HasScope("a"), RequireACR("gold")), raw) == "403 insufficient_scope"
     refused = "401 insufficient_user_authentication"
     assert verdict(view(IsAuthenticated, RequireACR("gold"), HasScope("a")), raw) == refused
@@ -107,8 +107,8 @@ def test_an_object_is_refused_with_the_same_challenge(user, rf):
     assert caught.value.auth_header == f'{PLAIN}, error="insufficient_scope", scope="a"'
 
 
-def test_not_lets_pass_who_is_nobody(db):
-    """That is what REST framework's ``~`` says; whoever means a user with a token says so."""
+def test_not_accepts_requests_without_a_token(db):
+    """This is how REST framework's ``~`` works. To require a token as well, add ``IsAuthenticated``."""
     assert ask(view(~HasScope("a"))).status_code == 200
     assert ask(view(IsAuthenticated, ~HasScope("a"))).status_code == 401
 
@@ -140,7 +140,7 @@ def test_requests_at_the_same_time_get_their_own_answers(user):
     assert [found[case] for case in cases] == [{answer} for answer in wanted]
 
 
-def test_classes_are_told_apart_and_have_names():
+def test_classes_are_distinct_and_have_names():
     assert HasScope("a") is not HasScope("a")
     assert HasScope("a").scopes == {"": ("a",)}
     names = ["HasScope", "HasAnyScope", "HasScope", "HasClaim", "RecentLogin", "RequireACR"]
@@ -214,7 +214,7 @@ def test_the_leeway_is_that_of_the_settings(user):
         assert verdict(asked, raw) == "200"
 
 
-def test_anonymous_users_of_other_kinds_are_nobody(db, user):
+def test_anonymous_users_of_other_kinds_are_refused(db, user):
     access = conf.get_config().verifier.verify(sessions.start(user, scope="a").access)
     request = APIRequestFactory().get("/")
     force_authenticate(request, AnonymousUser(), token=dataclasses.replace(access, scopes=frozenset()))

@@ -1,4 +1,4 @@
-"""The user of a stateless request: what the ready-made hooks let it answer, where there is no database."""
+"""The user of a stateless request: what it knows from the ready-made hooks, without a database."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ def stateless(user):
 
 @pytest.fixture
 def editor(user):
-    """A user with a permission of his own, and one of a group."""
+    """A user with a permission of their own and one from a group."""
     group = Group.objects.create(name="editors")
     group.permissions.add(Permission.objects.get(codename="change_group"))
     Group.objects.create(name="nobody is in this")
@@ -84,7 +84,7 @@ def test_a_superuser_may_do_everything_and_his_token_stays_short(user, settings,
     assert found.has_module_perms("whatever") is True
 
 
-def test_what_is_taken_away_is_gone_with_the_next_refresh(editor, hooks):
+def test_rights_that_are_taken_away_are_gone_after_the_next_refresh(editor, hooks):
     editor.is_staff = editor.is_superuser = True
     editor.save()
     pair = sessions.start(editor)
@@ -129,7 +129,7 @@ ODD = [None, True, 1, 1.5, "auth.view_user", {"auth.view_user": True}, [["auth.v
 
 
 @pytest.mark.parametrize("value", ODD, ids=str)
-def test_what_is_no_list_of_names_gives_no_rights(value):
+def test_a_claim_that_is_not_a_list_of_names_gives_no_rights(value):
     user = user_with(permissions=value, groups=value)
     assert (user.groups, user.get_all_permissions()) == ((), set())
     assert user.has_perm("auth.view_user") is user.has_module_perms("auth") is False
@@ -152,7 +152,7 @@ OWN = [name for name in dir(StatelessUser) if name not in ("is_staff", "is_super
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_no_claim_shadows_what_is_its_own(name):
+def test_no_claim_replaces_an_attribute_of_the_class(name):
     plain, hostile = user_with(), user_with(**{name: "mallory"})
     found, wanted = getattr(hostile, name, None), getattr(plain, name, None)
     assert found != "mallory"
@@ -171,7 +171,7 @@ def test_claims_with_an_underscore_in_front_are_no_attributes(name):
     assert isinstance(user_with(**{name: "mallory"}), StatelessUser)
 
 
-def test_what_is_not_there_is_an_attribute_error():
+def test_a_missing_claim_is_an_attribute_error():
     user = user_with(tenant="acme", empty=None)
     assert (user.tenant, user.empty) == ("acme", None)
     for name in ("email", "username", "user_permissions", "save", "check_password", "last_login"):
@@ -193,7 +193,7 @@ def test_it_survives_pickling_with_all_it_can_answer(protocol):
         assert (twin.tenant, twin.has_perm("orders.add_order"), twin.token) == ("acme", True, user.token)
 
 
-def test_it_is_who_it_is_whatever_else_the_token_says():
+def test_its_identity_depends_on_issuer_and_subject_only():
     assert user_with(tenant="acme") == user_with(tenant="other")
     assert len({user_with(tenant="acme"), user_with(tenant="other")}) == 1
     for other in ("ada", None, StatelessUser(issuer="j", pk="ada", token=user_with().token)):
@@ -240,7 +240,7 @@ def test_templates_read_it_as_any_user(template, expected):
     assert render(template, user=user, twin=user_with(), perms=PermWrapper(user)) == expected
 
 
-def test_logs_say_who_and_nothing_more(caplog):
+def test_logs_show_issuer_and_subject_only(caplog):
     user = user_with(tenant="secret", do_not_call_in_templates=True)
     logging.getLogger(__name__).warning("%s %r", user, user)
     assert caplog.messages == ["ada StatelessUser(issuer='i', pk='ada')"]
@@ -256,7 +256,7 @@ from django.conf import settings
 class Anonymous:
     is_authenticated = is_staff = False
     def has_perms(self, perms, obj=None):
-        return not perms  # of none, as Django's says
+        return not perms  # True for an empty list, like Django's
 
 settings.configure(
     DATABASES={{}},
@@ -300,7 +300,7 @@ assert not any(name.startswith(("django_jwtauth.models", "django.contrib.auth.mo
 
 @pytest.fixture
 def issuer(settings):
-    """Our own sessions, under a key that others can fetch."""
+    """Our own sessions, signed with a key that others can fetch."""
     server = Server()
     made = Issuer(server)
     key = {"alg": "ES256", "pem": made.key.private_pem()}
@@ -344,7 +344,7 @@ def test_rest_frameworks_own_permissions_work_in_a_service_without_a_database(is
 
 
 def test_another_issuers_superuser_is_one_where_that_issuer_is_trusted(issuer):
-    """Whom to trust is for settings to say; what a token says is then taken as it is."""
+    """Settings decide which issuers are trusted; what their tokens say is then believed."""
     raw = issuer.token(is_superuser=True, is_staff=True)
     with conversation(SERVICE.format(issuer=issuer.url, audience=AUDIENCE)) as ask:
         assert ask(json.dumps(["IsAdminUser", "GET", raw])) == "200"

@@ -41,7 +41,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 def test_a_body_that_cannot_be_read_is_a_4xx(db, url, body, content_type, status, caplog):
     response = APIClient(raise_request_exception=False).post(url, body, content_type=content_type)
     assert response.status_code == status
-    assert "cache" not in caplog.text  # nor is it blamed on somebody else
+    assert "cache" not in caplog.text  # the cache is not blamed for it
 
 
 def test_a_body_that_cannot_be_read_says_so(client, db):

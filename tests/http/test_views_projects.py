@@ -61,7 +61,7 @@ def test_a_projects_defaults_do_not_lock_sign_in():
     assert done.stdout.split() == ["200", "200", "200", "204"], done.stderr
 
 
-def test_an_accept_header_nobody_can_serve_is_406_and_signs_nobody_in(client, user):
+def test_an_accept_header_that_cannot_be_satisfied_is_406_and_starts_no_session(client, user):
     response = client.post(TOKEN, RIGHT, headers={"Accept": "text/html"})
     assert response.status_code == 406
     assert response["Cache-Control"] == "no-store"

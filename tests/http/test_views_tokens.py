@@ -17,8 +17,8 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 # Refresh
 
 
-@pytest.mark.django_db(transaction=True)  # one error would else spoil the transaction of the test
-def test_another_refresh_under_way_is_503_with_retry_after(client, pair, age):
+@pytest.mark.django_db(transaction=True)  # otherwise one error would break the transaction of the test
+def test_another_refresh_in_progress_is_503_with_retry_after(client, pair, age):
     age(pair.session, HOUR)
     cause = OperationalError("could not serialize")
     cause.sqlstate = "40001"
@@ -57,13 +57,13 @@ def test_a_refusal_says_why_and_changes_nothing(client, pair, url, change, code,
 
 @pytest.mark.parametrize("url", [REFRESH, VERIFY])
 def test_a_deactivated_users_refresh_token_is_refused(client, user, pair, url):
-    get_user_model().objects.update(is_active=False)  # behind the back of save()
+    get_user_model().objects.update(is_active=False)  # without save()
     body = {"refresh": pair.refresh, "token": pair.refresh}
     assert_refused(client.post(url, body), "user_inactive", "user_inactive")
 
 
 @pytest.mark.parametrize("url", [REFRESH, VERIFY])
-def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_refused(client, user, url):
+def test_a_refresh_token_for_acting_as_a_new_superuser_is_refused(client, user, url):
     staff = get_user_model().objects.create_user("bob", is_staff=True)
     acting, own = sessions.start(user, actor=staff, refreshable=True), sessions.start(user)
     body = {"refresh": acting.refresh, "token": acting.refresh}
@@ -76,11 +76,11 @@ def test_the_refresh_token_of_somebody_who_acts_as_a_new_superuser_is_refused(cl
     assert client.post(url, {"refresh": own.refresh, "token": own.refresh}).status_code == 200
 
 
-def test_an_access_token_buys_nothing(client, pair):
+def test_an_access_token_cannot_be_exchanged(client, pair):
     assert_refused(client.post(REFRESH, {"refresh": pair.access}), "token_not_valid", "wrong_type")
 
 
-def test_no_token_is_needed_in_the_header_nor_is_a_bad_one_looked_at(client, user):
+def test_a_token_in_the_header_is_ignored(client, user):
     tokens = client.post(TOKEN, RIGHT, **bearer("expired.or.nonsense")).json()
     assert client.post(REFRESH, {"refresh": tokens["refresh"]}, **bearer("nonsense")).status_code == 200
 

@@ -146,9 +146,9 @@ def test_signing_the_actor_out_in_the_admin_ends_it(client, staff, acting, own):
         sessions.start(staff)
     root = get_user_model().objects.create_superuser("root")
     client.force_login(root)
-    assert client.post(f"/admin/django_jwtauth/refreshtoken/user/{staff.pk}/", {"reason": "theft"}).status_code == 302
+    assert client.post(f"/admin/django_jwtauth/refreshtoken/user/{staff.pk}/", {"note": "theft"}).status_code == 302
     ended = row(acting.session)
-    assert (ended["revoked_reason"], ended["revoked_by_id"]) == ("theft", root.pk)
+    assert (ended["revoked_reason"], ended["revoked_note"], ended["revoked_by_id"]) == ("admin", "theft", root.pk)
 
 
 def test_the_number_says_how_many_sessions_were_the_users_own(staff, acting):

@@ -20,7 +20,9 @@ from tests.tools.admin import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Action:
+    """How to ask for an action, and what it leaves behind."""
+
     url: Callable[[Any], str]
     permission: str
     data: Callable[[Any], dict[str, Any]] = lambda pair: {}
@@ -30,28 +32,28 @@ class Act:
     has_own_page: bool = True
 
 
-ACTS = {
-    "revoke": Act(url=lambda pair: page(pair.session, "revoke"), permission="revoke_refreshtoken"),
-    "revoke selected": Act(
+ACTIONS = {
+    "revoke": Action(url=lambda pair: page(pair.session, "revoke"), permission="revoke_refreshtoken"),
+    "revoke selected": Action(
         url=lambda pair: LIST,
         permission="revoke_refreshtoken",
         data=lambda pair: selected("revoke_selected", pair.session, confirmed="yes"),
         has_own_page=False,
     ),
-    "sign out": Act(url=lambda pair: f"{LIST}user/{pair.session.user_id}/", permission="sign_out_user"),
-    "sign out selected": Act(
+    "sign out": Action(url=lambda pair: f"{LIST}user/{pair.session.user_id}/", permission="sign_out_user"),
+    "sign out selected": Action(
         url=lambda pair: LIST,
         permission="sign_out_user",
         data=lambda pair: selected("sign_out_users", pair.session, confirmed="yes"),
         has_own_page=False,
     ),
-    "everyone": Act(
+    "everyone": Action(
         url=lambda pair: f"{LIST}everyone/",
         permission="sign_out_everyone",
         data=lambda pair: {"confirmation": "everyone"},
         signals=0,
     ),
-    "blacklist": Act(
+    "blacklist": Action(
         url=lambda pair: f"{BLACKLIST}blacklist/",
         permission="blacklist_token",
         data=lambda pair: {"token": pair.access},
@@ -59,17 +61,18 @@ ACTS = {
         signals=0,
     ),
 }
-OTHERS = {act.permission for act in ACTS.values()} | {"introspect_token", "view_notbefore", "change_user"}
-each_act = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-asking_acts = pytest.mark.parametrize("act", [act for act in ACTS.values() if act.has_own_page])
+OTHERS = {action.permission for action in ACTIONS.values()} | {"introspect_token", "view_notbefore", "change_user"}
+each_action = pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+PAGES = {name: action for name, action in ACTIONS.items() if action.has_own_page}
+each_page = pytest.mark.parametrize("action", PAGES.values(), ids=PAGES)
 
 
-def do(client, act, pair, **more):
-    return client.post(act.url(pair), {**act.data(pair), **more})
+def do(client, action, pair, **more):
+    return client.post(action.url(pair), {**action.data(pair), **more})
 
 
 def was_done(pair):
-    """Tell whether any of the acts has done anything."""
+    """Tell whether any of the actions has done anything."""
     return not is_live(pair.session) or BlacklistedToken.objects.exists() or NotBefore.objects.exists()
 
 

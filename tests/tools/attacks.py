@@ -24,7 +24,7 @@ ATTACKER_SECRET = Key.from_secret(b"the-attacker-has-a-secret-of-his-own")
 
 @dataclass(frozen=True, kw_only=True)
 class Good:
-    """A pair of good tokens, and what signs them: an attacker's luck."""
+    """A pair of valid tokens, and functions that sign changed copies of them."""
 
     access: str
     refresh: str
@@ -44,7 +44,7 @@ class Good:
         return {name: value for name, value in members.items() if value is not ...}
 
     def sign(self, header=None, claims=None, *, key=None):
-        """Any header and claims with a signature of the right key, or another one. Bytes are taken as they are."""
+        """Sign any header and claims with the right key or another one. Bytes are used as they are."""
         return compact(self.header() if header is None else header, self.claims if claims is None else claims).signed(
             key or self.key
         )
@@ -97,7 +97,7 @@ def everything():
 
 
 def assert_says_nothing(response, raw):
-    """A refusal, in JSON, of fixed words."""
+    """Check that the response is a refusal in JSON, with fixed words."""
     assert response.status_code in (400, 401), (response.status_code, response.content)
     assert response["Content-Type"] == "application/json"
     body = response.json()

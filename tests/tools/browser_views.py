@@ -8,7 +8,7 @@ CSRF, LOGIN, RENEW, LOGOUT = (f"/auth/browser/{name}/" for name in ("csrf", "log
 PAGE = "https://shop.example.com"
 FOREIGN = "https://evil.example"
 ACROSS = {"CSRF_TRUSTED_ORIGINS": [PAGE], "JWTAUTH": {"COOKIES": {"samesite": "None"}}}
-"""What lets cookies through from every site, so that the CSRF check alone is in the way."""
+"""Settings that send cookies from every site, so that only the CSRF check protects."""
 ACROSS |= {"CSRF_COOKIE_SAMESITE": "None", "CSRF_COOKIE_SECURE": True}
 
 

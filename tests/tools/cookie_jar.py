@@ -14,11 +14,11 @@ class Browser:
         self.host = host
         self.scheme = scheme
         self.origin = origin or f"{scheme}://{host}"
-        """That of the page."""
+        """The origin of the page."""
         self.mount = mount
         self.environ = environ
         self.jar = {}
-        """By name, domain (empty for this host only) and path."""
+        """Cookies by name, domain (empty for this host only) and path."""
         self.csrf_token = ""
 
     def cookie(self, name):
@@ -74,7 +74,7 @@ class Browser:
         return response
 
     def keep(self, morsel):
-        """Take a cookie, or find out that no browser would."""
+        """Store a cookie, or fail if no browser would."""
         name = morsel.key.lower()
         assert not morsel["secure"] or self.scheme == "https", morsel
         assert morsel["secure"] or (morsel["samesite"] != "None" and not name.startswith(("__host-", "__secure-")))
@@ -106,5 +106,5 @@ class Browser:
 
 
 def matches(path, cookie_path):
-    """Tell whether a cookie of a path goes to another (section 5.1.4)."""
+    """Tell whether a cookie with a path is sent to another path (section 5.1.4)."""
     return path == cookie_path or path.startswith(f"{cookie_path.rstrip('/')}/")

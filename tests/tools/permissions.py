@@ -55,7 +55,7 @@ def verdict(asked, raw=None, *, method="GET"):
 
 
 def token(user, **changes):
-    """A token of ours with other claims than we would give; ``...`` leaves one out."""
+    """Return a token of ours with changed claims; ``...`` leaves one out."""
     config = conf.get_config()
     claims = {**config.verifier.verify(sessions.start(user).access).claims, **changes}
     claims = {name: value for name, value in claims.items() if value is not ...}

@@ -1,4 +1,4 @@
-"""Every page of the admin opens with django-unfold, offers what it offers without it, and acts."""
+"""Every page of the admin opens with django-unfold, offers what it offers without it, and does the same."""
 
 import re
 
@@ -72,7 +72,7 @@ def test_pages_have_the_style_of_the_status_words(client, url, user, pair):
         assert '<span class="jwtauth-status jwtauth-active">active</span>' in html(client.get(page)), page
 
 
-def test_each_page_offers_its_acts(client, url, user, pair):
+def test_each_page_offers_its_actions(client, url, user, pair):
     shown = html(client.get(url("change", pair.session.pk)))
     assert f'href="{url("revoke", pair.session.pk)}"' in shown
     assert f'href="{url("sign_out", user.pk)}"' in shown
@@ -96,9 +96,9 @@ def fields(shown):
     return {name: value for name, value in hidden if name != "csrfmiddlewaretoken"}
 
 
-@pytest.mark.parametrize("act", ["revoke", "sign_out", "everyone"])
-def test_the_acts_that_have_a_page_ask_and_act(client, url, pair, act):
-    page = url(act, *{"revoke": [pair.session.pk], "sign_out": [pair.session.user_id], "everyone": []}[act])
+@pytest.mark.parametrize("action", ["revoke", "sign_out", "everyone"])
+def test_actions_that_have_a_page_ask_first(client, url, pair, action):
+    page = url(action, *{"revoke": [pair.session.pk], "sign_out": [pair.session.user_id], "everyone": []}[action])
     shown = html(client.get(page))
     assert 'name="note"' in shown
     assert is_live(pair.session)
@@ -112,7 +112,7 @@ def test_the_acts_that_have_a_page_ask_and_act(client, url, pair, act):
 
 
 @pytest.mark.parametrize("action", ["revoke_selected", "sign_out_users"])
-def test_the_acts_on_what_is_selected_ask_and_act(client, url, pair, action):
+def test_actions_on_what_is_selected_ask_first(client, url, pair, action):
     asked = html(client.post(url("changelist"), selected(action, pair.session)))
     assert is_live(pair.session)
     assert client.post(url("changelist"), {**fields(asked), "note": "theft"}).status_code == 302

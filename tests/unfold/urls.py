@@ -8,8 +8,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.sites import UnfoldAdminSite
 
-from django_jwtauth.admin.site import BlacklistedTokenAdmin, NotBeforeAdmin, RefreshTokenAdmin
-from django_jwtauth.admin.users import SessionsUserAdminMixin
+from django_jwtauth.admin import BlacklistedTokenAdmin, NotBeforeAdmin, RefreshTokenAdmin, SessionsUserAdminMixin
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 
 User = get_user_model()

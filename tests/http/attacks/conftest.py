@@ -10,7 +10,7 @@ from tests.tools.attacks import KEYS, SETUPS, UNLIMITED, Good
 def issuer(request, settings):
     """The issuer's settings: the derived secret, or asymmetric keys."""
     algs = SETUPS[request.param]
-    # The first one signs. The others only verify, and load in no time: a private RSA key is checked for long.
+    # The first key signs. The others only verify: checking a private RSA key would take long.
     pems = [KEYS[alg].public_pem() if index else KEYS[alg].private_pem() for index, alg in enumerate(algs)]
     keys = [{"alg": alg, "pem": pem} for alg, pem in zip(algs, pems, strict=True)]
     settings.JWTAUTH = {"THROTTLE_RATES": UNLIMITED, **({"SIGNING_KEYS": keys} if keys else {})}

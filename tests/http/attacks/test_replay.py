@@ -42,7 +42,7 @@ def test_a_rotated_refresh_token_that_comes_back_late_ends_the_session_for_all(g
     age(session, timedelta(hours=1))
     assert post("token/verify", token=good.refresh).json()["reason"] == "reused"
     session.refresh_from_db()
-    assert session.revoked_at is None  # asking is no use
+    assert session.revoked_at is None  # verification does not revoke
     assert post("token/refresh", refresh=good.refresh).json()["reason"] == "reused"
     for raw in (new["refresh"], good.refresh):
         assert post("token/refresh", refresh=raw).json()["reason"] == "revoked"

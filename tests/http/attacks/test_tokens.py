@@ -1,4 +1,4 @@
-"""Forged tokens, sent over HTTP: each is refused, says nothing, changes nothing, and costs no query."""
+"""Forged tokens sent over HTTP: each is refused, reveals nothing, changes nothing, and costs no query."""
 
 import json
 
@@ -18,7 +18,7 @@ def encode_segments(*parts):
 
 
 def public_material(key):
-    """What everybody may know of a key, in the forms it is passed around in."""
+    """The public part of a key, in its usual formats."""
     jwk = key.public_jwk() or ATTACKER.public_jwk()
     text = key.public_pem() if key.public_jwk() else ATTACKER.public_pem()
     return {
@@ -33,12 +33,12 @@ def public_material(key):
 
 
 def twin_payload(good):
-    """The same claims, with a member that stands twice: parsers do not agree on which one counts."""
+    """The same claims with a duplicate member: parsers do not agree on which one counts."""
     return json.dumps(good.claims)[:-1].encode() + b',"sub":"1"}'
 
 
 SIGNED_BY_US = {
-    # A good signature, and still no token. Each costs no query.
+    # The signature is valid, but the claims are not. No case costs a query.
     "A-01 alg none": lambda g: g.with_header(alg="none"),
     "A-01 alg missing": lambda g: g.with_header(alg=...),
     "A-01 alg list": lambda g: g.with_header(alg=[g.key.alg]),
@@ -137,7 +137,7 @@ def unsigned(good, alg):
 
 
 def hs256_with(good, name, digest="sha256"):
-    """HMAC with what everybody may know, under the kid of our key."""
+    """HMAC with the public key as the secret, under the kid of our key."""
     alg = f"HS{digest[3:]}"
     if good.key.alg == alg:
         alg = "HS384"
@@ -155,7 +155,7 @@ def segments(good):
 
 NONES = ("none", "None", "NONE", "nOnE", "none ", "")
 NOT_SIGNED = {
-    # The signature is missing, another's or misspelt.
+    # The signature is missing, belongs to another token, or is encoded differently.
     **{
         f"A-01 alg {alg!r}": lambda g, alg=alg: unsigned(g, alg)
         for alg in ("none", "None", "NONE", "nOnE", "none ", "")
@@ -219,7 +219,7 @@ def test_an_attack_is_refused_everywhere_without_a_query(attack, good, django_as
     with django_assert_num_queries(0):
         assert_refused_everywhere(raw)
     assert everything() == before
-    # What was attacked still works: the attack was no denial of service.
+    # Everything still works: the attack did not deny service either.
     client = APIClient()
     assert client.get("/whoami/", **bearer(good.access)).status_code == 200
     assert client.post("/auth/token/verify/", {"token": good.refresh}, format="json").status_code == 200
@@ -246,7 +246,7 @@ def test_a_session_is_found_by_its_id_exactly(sid, good):
     assert everything() == before
 
 
-def test_a_refresh_token_of_one_session_is_none_of_another(good, user):
+def test_a_refresh_token_of_one_session_does_not_work_for_another(good, user):
     """A-37: neither the key alone nor another session's id makes a token."""
     other = sessions.start(user)
     before = everything()
