@@ -13,6 +13,7 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key
 from django_jwtauth.verifier import Verifier, verify_any
 from tests.tools.issuers import AUDIENCE, PATIENCE, Answer, Issuer, Server, as_json, read_anew
+from tests.tools.polling import failures_of, thread_of
 from tests.tools.remote import HOUR, RSA, refused
 
 # What passes
@@ -35,7 +36,7 @@ def test_nothing_is_fetched_for_what_is_no_token_of_ours(issuer, server):
     for raw in ("", "x.y.z", "x" * 5000, issuer.token(typ="JWT"), issuer.token(typ="rt+jwt"), "ä"):
         assert refused(verifier, raw) in ("invalid", "wrong_type")
     assert server.count() == 0
-    assert verifier.keys._thread is None
+    assert thread_of(verifier.keys) is None
 
 
 def test_requests_cause_no_network(issuer, server, monkeypatch):
@@ -233,5 +234,5 @@ def test_old_metadata_go_on_while_there_are_no_newer_ones(issuer, server, monkey
         read_anew(verifier.keys)
         read_anew(verifier.keys)
         assert server.count(issuer.metadata_path) == count + 1
-        assert verifier.keys._failed == 0
+        assert failures_of(verifier.keys) == 0
         assert verifier.verify(issuer.token())
