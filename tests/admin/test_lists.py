@@ -259,11 +259,12 @@ def test_whatever_comes_from_outside_is_escaped(client, hostile):
     entry = BlacklistedToken.objects.get()
     RefreshToken.objects.update(actor=hostile, scope=hostile, audience=hostile, replays=7, generation=1)
     client.post(page(pair.session, "revoke"), {"note": hostile})
-    sessions.revoke_everyone(note=hostile, by=evil)
+    time = sessions.revoke_everyone(note=hostile, by=evil)
     user_page = reverse("admin:auth_user_change", args=[evil.pk])
     ops_page = reverse("ops:auth_user_change", args=[evil.pk])
     names = ["events/", f"user/{evil.pk}/", f"{pair.session.pk}/revoke/", f"{pair.session.pk}/history/"]
     pages = [LIST, page(pair.session), page(other.session), TIMES, BLACKLIST, f"{BLACKLIST}{entry.pk}/change/"]
+    pages.append(f"{TIMES}{time.pk}/change/")
     pages += [*(LIST + name for name in names), f"{LIST}?q={hostile}", user_page, ops_page, "/admin/"]
     for url in pages:
         shown = html(client.get(url))
