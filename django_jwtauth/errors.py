@@ -1,18 +1,21 @@
 """The errors of this library.
 
-Each carries a ``code`` (what kind of refusal, the word Simple JWT's clients know) and a ``reason``
-(why), both stable and meant for programs. Messages for people are made at the REST framework edge.
+Each one carries a ``code`` (what kind of refusal, in the words that clients of Simple JWT know) and a ``reason`` (why).
+Both are stable and meant for programs. An error may also carry a message in English. What a client is shown is decided
+by :func:`django_jwtauth.refusals.error_body`: a translated text for the code or the reason, or else this message.
 """
 
 _CODES = {"user_inactive": "user_inactive", "password_changed": "password_changed"}
+"""By reason, the codes of refused tokens where they are not ``token_not_valid``."""
 
 
 class JWTAuthError(Exception):
-    """The base of all errors raised by this library.
+    """The base class of the errors of this library.
 
     Attributes:
-        code: What was refused, e.g. ``token_not_valid``.
-        reason: Why, e.g. ``expired``.
+        code: What kind of refusal it is, for example ``token_not_valid``.
+        reason: Why, for example ``expired``.
+        message: An English text, or empty.
     """
 
     def __init__(self, code: str, reason: str, message: str = "") -> None:
@@ -26,7 +29,7 @@ class JWTAuthError(Exception):
 
 
 class InvalidTokenError(JWTAuthError):
-    """A token, or the session behind it, is refused. Nothing about the token is in the message."""
+    """A token, or the session it belongs to, is refused. Our messages say nothing about the token."""
 
     def __init__(self, reason: str, code: str = "", message: str = "") -> None:
         super().__init__(code or _CODES.get(reason, "token_not_valid"), reason, message)
@@ -36,7 +39,7 @@ class InvalidTokenError(JWTAuthError):
 
 
 class RefreshConflictError(JWTAuthError):
-    """Two rotations of one session met twice in a row. Nothing was changed; try again."""
+    """Two rotations of one session collided, twice in a row. The second one changed nothing; try again."""
 
     def __init__(self) -> None:
         super().__init__("temporarily_unavailable", "conflict", "Another refresh of this session is under way.")
@@ -46,7 +49,7 @@ class RefreshConflictError(JWTAuthError):
 
 
 class InvalidScopeError(JWTAuthError, ValueError):
-    """A scope was asked for that is none, or more than was granted (RFC 6749 section 5.2, ``invalid_scope``)."""
+    """The requested scope is malformed, or more than was granted (RFC 6749 section 5.2, ``invalid_scope``)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("invalid_scope", "invalid_scope", message)
@@ -56,7 +59,7 @@ class InvalidScopeError(JWTAuthError, ValueError):
 
 
 class InvalidTargetError(JWTAuthError, ValueError):
-    """A resource was asked for that there is not, or not for this user (RFC 8707 section 2, ``invalid_target``)."""
+    """The requested resource is unknown, or not allowed for this user (RFC 8707 section 2, ``invalid_target``)."""
 
     def __init__(self, message: str) -> None:
         super().__init__("invalid_target", "invalid_target", message)
@@ -66,10 +69,10 @@ class InvalidTargetError(JWTAuthError, ValueError):
 
 
 class InsufficientScopeError(JWTAuthError):
-    """A token is good, but not for this (RFC 6750 section 3.1, ``insufficient_scope``): an answer is 403, not 401.
+    """A valid token lacks a scope (RFC 6750 section 3.1, ``insufficient_scope``). The answer is 403, not 401.
 
     Attributes:
-        scope: What is needed, separated by spaces.
+        scope: The scopes that are needed, separated by spaces.
     """
 
     def __init__(self, scope: str) -> None:
@@ -81,7 +84,10 @@ class InsufficientScopeError(JWTAuthError):
 
 
 class InvalidKeyError(JWTAuthError):
-    """A key cannot be used: unreadable, too weak, or not fit for its algorithm. Never holds key material."""
+    """A key cannot be used: it is unreadable, too weak, or of another kind than its algorithm.
+
+    The message never holds key material.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__("invalid_key", "invalid", message)
@@ -91,7 +97,7 @@ class InvalidKeyError(JWTAuthError):
 
 
 class ClaimsHookError(JWTAuthError):
-    """A claims hook failed, or gave what cannot be put into a token.
+    """A claims hook failed, or returned what cannot be put into a token.
 
     Attributes:
         hook: The dotted path of the hook.
@@ -107,7 +113,7 @@ class ClaimsHookError(JWTAuthError):
 
 
 class ReservedClaimError(ClaimsHookError):
-    """A claims hook tried to set a registered claim (RFC 9068 section 2.2)."""
+    """A claims hook tried to set a reserved claim, for example ``sub`` (RFC 9068 section 2.2)."""
 
     def __init__(self, hook: str, message: str, reason: str = "reserved") -> None:
         super().__init__(hook, message, reason)

@@ -1,6 +1,6 @@
-"""The documents that other services verify our tokens by: key set, metadata and revocation list.
+"""The documents with which other services verify our tokens: key set, metadata and revocation list.
 
-All are public, the same for everybody, open to pages of every origin, and may be kept by caches.
+They are public, the same for everybody, readable by web pages of any origin, and may be cached.
 """
 
 import functools
@@ -28,14 +28,15 @@ from .keys import Key
 logger = logging.getLogger("django_jwtauth")
 
 JWKS_MAX_AGE = 60
-"""For how many seconds caches may keep the key set."""
+"""How many seconds caches may keep the key set."""
 METADATA_MAX_AGE = 300
+"""How many seconds caches may keep the metadata."""
 REVOCATIONS_MAX_AGE = 1
-"""The same of the revocation list; a process's own copy may be as old."""
+"""How many seconds caches may keep the revocation list. The copy of the serving process may be just as old."""
 SIGNING_PERIOD = 30
-"""After so many seconds a list that has not changed is signed anew."""
+"""After so many seconds a list that has not changed is signed again."""
 REPLAY_SECONDS = 2 * SIGNING_PERIOD
-"""For so long may a list be replayed by somebody who keeps newer ones back."""
+"""How many seconds an attacker who withholds newer lists can replay an old one."""
 
 _METHODS = "GET, HEAD, OPTIONS"
 
@@ -47,22 +48,22 @@ class PublicDocument:
     body: bytes = field(repr=False)
     content_type: str
     etag: str
-    """Weak where different processes write the same in different bytes (RFC 9110 section 8.8.1)."""
+    """Weak where processes write the same content in different bytes (RFC 9110 section 8.8.1)."""
     max_age: int
     """In seconds."""
 
 
 def public_document(make: Callable[..., PublicDocument | None]) -> Callable[..., HttpResponse]:
-    """Make a view of what makes a document.
+    """Make a view of a function that returns a document.
 
-    That may raise ``Http404``, and returns ``None`` for a document that cannot be had now.
+    The function may raise ``Http404``, and returns ``None`` if the document is not available now.
     """
 
-    @csrf_exempt  # nothing is changed here, and a refused method should look like one
+    @csrf_exempt  # nothing is changed here, and other methods are to get a 405, not a 403
     @functools.wraps(make)
     def view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if request.method == "OPTIONS":
-            # A page that sends If-None-Match itself asks first (Fetch standard, CORS-preflight).
+            # The preflight of a page that sends If-None-Match itself (Fetch standard).
             response = HttpResponse(status=204)
             response["Access-Control-Allow-Methods"] = _METHODS
             response["Access-Control-Allow-Headers"] = "If-None-Match"
@@ -95,18 +96,18 @@ def _answer(request: HttpRequest, document: PublicDocument | None) -> HttpRespon
 
 @public_document
 def jwks() -> PublicDocument:
-    """The key set: the public members of all asymmetric keys (RFC 7517 section 5). Empty if there are none."""
+    """The key set: the public members of all asymmetric keys (RFC 7517 section 5). Without such keys it is empty."""
     return _json(conf.get_config().signing_keys.public_jwks(), "application/jwk-set+json", JWKS_MAX_AGE)
 
 
 @public_document
 def metadata(path: str = "") -> PublicDocument:
-    """The authorization server metadata (RFC 8414): where everything is. Nothing is said of what is not there."""
+    """The authorization server metadata (RFC 8414): where everything is that the project serves."""
     issuer = conf.get_config().issuer
     parts = split_url(issuer)
     if parts.scheme not in ("https", "http") or path not in ("", parts.path.rstrip("/")):
         raise Http404
-    # The issuer says the host, and not the request: the answer is kept by caches.
+    # The host comes from the issuer, not from the request, because the answer is cached.
     origin = f"{parts.scheme}://{parts.netloc}"
     endpoints = {
         "jwks_uri": _url(origin, jwks),
@@ -115,8 +116,8 @@ def metadata(path: str = "") -> PublicDocument:
         "introspection_endpoint": _url(origin, "jwtauth:token-introspect"),
         "jwt_revocations_uri": _url(origin, revocations) if _public_signing_key() else "",
     }
-    # Members that would be empty are left out, but for the one that must be there (section 3.2). Without the others,
-    # a reader would have to think that there are codes, implicit grants and client secrets.
+    # Empty members are left out, except the one that is required (section 3.2). The other members are there because
+    # their defaults would promise codes, implicit grants and client secrets.
     about = {
         "issuer": issuer,
         **{name: url for name, url in endpoints.items() if url},
@@ -131,7 +132,7 @@ def metadata(path: str = "") -> PublicDocument:
 
 @public_document
 def revocations() -> PublicDocument | None:
-    """The revocation list, signed. There is none without an asymmetric key, since nobody else could verify it."""
+    """The revocation list, signed. Without an asymmetric key it is a 404, because nobody else could verify it."""
     key = _public_signing_key()
     if key is None:
         raise Http404
@@ -158,7 +159,9 @@ def _bounded(local: revocation_cache.LocalList) -> RevocationList:
     if len(local.sids) + len(local.jtis) <= MAX_ENTRIES:
         return local
     times = [*local.sids.values(), *local.jtis.values()]
-    logger.error("More than %d sessions and tokens were revoked lately: one time is published instead.", MAX_ENTRIES)
+    logger.error(
+        "More than %d sessions and tokens were revoked lately: one time is published instead of their ids.", MAX_ENTRIES
+    )
     everyone = max(math.floor(epoch(max(times))), local.not_before)
     return RevocationList(not_before=everyone)
 

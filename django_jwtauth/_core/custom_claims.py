@@ -1,9 +1,9 @@
-"""What a claim of a project's own may be: not a registered one, and JSON that every language reads the same."""
+"""What a project's own claim may be: not a registered one, and JSON that every language reads in the same way."""
 
 import math
 import unicodedata
 
-# RFC 9068 section 2.2, RFC 7519 section 4.1, and what we or later RFCs (7800, 8693) give a meaning to.
+# RFC 9068 section 2.2, RFC 7519 section 4.1, and the claims that we or later RFCs (7800, 8693) define.
 RESERVED = frozenset(
     [
         *("iss", "sub", "aud", "client_id", "iat", "exp", "nbf", "jti", "sid", "gen", "typ"),
@@ -11,13 +11,13 @@ RESERVED = frozenset(
     ]
 )
 MAX_DEPTH = 32
-"""How deep claims may be nested: far less than what a JSON parser bears."""
+"""How deeply claims may be nested: far less deeply than JSON parsers can read."""
 MAX_INTEGER = 2**53 - 1
-"""Where all numbers are doubles, as in JavaScript, larger ones would quietly be rounded (RFC 7493 section 2.2)."""
+"""Where all numbers are doubles, as in JavaScript, larger ones are silently rounded (RFC 7493 section 2.2)."""
 
 
 def _plain(name: str) -> str:
-    # By way of capitals: those of the dotless i and of the long s are I and S, as some parsers compare.
+    # Through upper case, as some parsers compare: that of the dotless i and of the long s is I and S.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).upper().casefold())
     return "".join(char for char in folded if char.isalnum())
 
@@ -26,17 +26,17 @@ _RESERVED_PLAIN = frozenset(map(_plain, RESERVED))
 
 
 def is_registered(name: str) -> bool:
-    """Tell whether a name is that of a registered claim, or may be taken for it.
+    """Tell whether a name is that of a registered claim, or may be mistaken for it.
 
-    Some JSON parsers match names whatever their case (Go's), and frameworks turn ``client_id`` into ``clientId``: for
-    those a claim ``Sub`` would be another ``sub``. So case, width, accents of compatibility, and all that is no letter
-    or digit do not count.
+    Some JSON parsers ignore the case of names (Go's), and some frameworks turn ``client_id`` into ``clientId``. For
+    them, a claim ``Sub`` would be a second ``sub``. So only the letters and digits of a name are compared, and without
+    regard to case and compatibility forms (NFKC, for example full-width letters).
     """
     return _plain(name) in _RESERVED_PLAIN
 
 
 def json_problem(value: object, depth: int = 0) -> str:
-    """Say what in a value would not come out of JSON, in any language, as it went in; empty if all of it does."""
+    """Say what in a value JSON would not carry unchanged to every language; empty if there is nothing."""
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""One GET request that cannot take longer, bring more or lead elsewhere than was said."""
+"""One GET request with limits: of time, of size, and to the one URL that is trusted."""
 
 import functools
 import http.client
@@ -17,10 +17,10 @@ _CHUNK = 64 * 1024
 
 
 class FetchError(Exception):
-    """A document could not be fetched, or is not what it should be. For the log.
+    """A document cannot be fetched, or is not what it should be. The text is for the log.
 
     Attributes:
-        status: The status that was answered, if that is what was wrong; else 0.
+        status: The HTTP status, if that is the problem; else 0.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -38,34 +38,34 @@ class FetchedDocument:
 
 
 def check_url(url: str, *, allow_http: bool) -> str:
-    """Return a URL that keys may be fetched from: https, or http to this very machine.
+    """Return the URL if keys may be fetched from it: https, or http to this machine.
 
     Args:
         url: The URL.
-        allow_http: Whether http to other machines will do: in a network where nobody else can listen or answer.
+        allow_http: Whether http to other machines is accepted too: in a network where nobody else can listen or answer.
 
     Raises:
-        ValueError: if it is no such URL.
+        ValueError: if it is another kind of URL.
     """
     # The URL is not shown: it may hold a password.
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("it is no URL")
+        raise ValueError("it is not a URL")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("it is no URL") from None
+        raise ValueError("it is not a URL") from None
     if parts.scheme not in ("https", "http") or not host:
-        raise ValueError("it is no https URL")
+        raise ValueError("it is not an https URL")
     if "@" in parts.netloc or parts.fragment:
-        raise ValueError("a user name or a fragment cannot be in this URL")
+        raise ValueError("this URL must not hold a user name or a fragment")
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
-        raise ValueError("it must be an https URL, or whoever can answer in its place can sign in as anybody")
+        raise ValueError("it must be an https URL: otherwise an attacker in the network can sign in as any user")
     return url
 
 
 def split_url(text: str) -> SplitResult:
-    """Return the parts of a URL, which are all empty if it is none with a host."""
+    """Return the parts of a URL. They are all empty if it is not a URL with a host."""
     try:
         parts = urlsplit(text)
         return parts if parts.hostname else urlsplit("")
@@ -89,10 +89,10 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
         accept: The media types to ask for.
         limit: In bytes; a longer document is refused, and no more of it is read.
         timeout: In seconds, for all of it.
-        etag: That of the copy at hand.
+        etag: The entity tag of the copy at hand.
 
     Returns:
-        The document, or ``None`` if the copy at hand is still the present one.
+        The document, or ``None`` if the copy at hand is still the current one.
 
     Raises:
         FetchError: saying what went wrong.
@@ -118,10 +118,10 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise FetchError(f"no answer within {timeout:g} seconds") from None
-        # Quoted: it may be what a proxy said.
+        # Quoted: it may be the text of a proxy.
         raise FetchError(f"no connection: {str(error.reason)!r}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise FetchError(f"no proper answer: {error!r}") from None
+        raise FetchError(f"no valid answer: {error!r}") from None
 
 
 def _read(response: Any, limit: int) -> bytes:
@@ -137,8 +137,8 @@ def _read(response: Any, limit: int) -> bytes:
 
 
 def _opener(deadline: float, *, through_proxy: bool) -> urllib.request.OpenerDirector:
-    """Make an opener that knows http and https only, follows nothing, and watches the clock."""
-    # A proxy that is asked for "this very machine" answers for itself, or for somebody else.
+    """Make an opener that supports http and https only, follows no redirects, and respects the deadline."""
+    # A proxy that is asked for localhost would fetch from its own machine.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(None if through_proxy else {}),
@@ -153,11 +153,11 @@ def _opener(deadline: float, *, through_proxy: bool) -> urllib.request.OpenerDir
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()  # reads some hundred certificates, so once will do
+    return ssl.create_default_context()  # reads more than a hundred certificates, so only once
 
 
 class _TimedConnection:
-    """Adds to a connection that all waiting ends at one time; without it, each wait may take the whole timeout."""
+    """Gives a connection one deadline for everything; otherwise each wait may take the whole timeout."""
 
     sock: Any
 
@@ -167,13 +167,13 @@ class _TimedConnection:
         self._create_connection = self._connect_in_time
 
     def _connect_in_time(self, address: Any, timeout: Any, source_address: Any = None) -> Any:
-        """Try all addresses of the host within one time."""
+        """Try all addresses of the host before the deadline."""
         found = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
         failures = []
         for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
             sock = socket.socket(family, kind, protocol)
             try:
-                # An address that never answers leaves the others their share.
+                # An address that never answers leaves time for the others.
                 sock.settimeout(_remaining(self._deadline) / left)
                 sock.connect(where)
             except OSError as error:
@@ -181,7 +181,7 @@ class _TimedConnection:
                 failures.append(str(error))
             else:
                 return sock
-        _remaining(self._deadline)  # which says so, if that is why
+        _remaining(self._deadline)  # raises TimeoutError, if that is the cause
         raise OSError("; ".join(failures))
 
     def connect(self) -> None:
@@ -216,7 +216,7 @@ class _HTTPSHandler(urllib.request.HTTPSHandler):
 
 
 class _TimedSocket:
-    """As much of a socket as an HTTP connection uses."""
+    """The part of a socket that an HTTP connection uses, with a deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock = sock
@@ -234,12 +234,12 @@ class _TimedSocket:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket until the time is over."""
+    """Reads from a socket until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         super().__init__()
         self._sock = sock
-        # The socket itself is closed when both it and this are.
+        # The socket is closed when both it and this object are closed.
         self._raw = sock.makefile("rb", buffering=0)
         self._deadline = deadline
 

@@ -1,7 +1,7 @@
-"""Strict reading and writing of signed tokens: one path for every type we know.
+"""Signed tokens: writing them, and verifying them strictly. All types of tokens are verified by one function.
 
-PyJWT computes the signatures; what surrounds them (RFC 7515, 7519, 8725, 9068) is read here, stricter than
-the RFCs ask: one token text has one meaning, and one meaning has one text.
+PyJWT computes the signatures. Everything around them (RFC 7515, 7519, 8725, 9068) is read here, more strictly than the
+RFCs demand, so that a token text has one meaning only.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ..errors import InvalidTokenError
 from ..keys import Key, b64url_decode, b64url_encode
 
-YEAR_10000 = 253402300800  # no datetime can hold this
+YEAR_10000 = 253402300800  # in seconds since 1970; no datetime can hold this time
 MAX_GENERATION = 2**31
 
 _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
@@ -24,16 +24,16 @@ _COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a type of token must say."""
+    """What a type of token must contain. Every type must also have ``iat`` and ``exp``."""
 
     typ: str
     """Its media type, in the header (RFC 8725 section 3.11)."""
     strings: tuple[str, ...]
-    """Claims that must be there, as strings that are not empty."""
+    """Required claims that are non-empty strings."""
     integers: tuple[str, ...] = ()
-    """Claims that must be there, as integers from 0 to 2^31 - 1."""
+    """Required claims that are integers from 0 to 2^31 - 1."""
     has_audience: bool = True
-    """Whether it is meant for somebody in particular."""
+    """Whether ``aud`` is required."""
 
 
 ACCESS = Profile(typ="at+jwt", strings=("iss", "sub", "client_id", "jti", "sid"))  # RFC 9068 section 2.2
@@ -44,15 +44,15 @@ _OPTIONAL_STRINGS = ("scope", "acr")
 
 
 class Keys(Protocol):
-    """Where a key is found by its ``kid``: a :class:`~django_jwtauth.keys.KeySet`, or another issuer's keys."""
+    """Keys that are found by their ``kid``: a :class:`~django_jwtauth.keys.KeySet`, or another issuer's keys."""
 
     def get(self, kid: object) -> Key | None:
-        """Return the key of that ``kid``, or ``None``. Any value may be asked for."""
+        """Return the key of that ``kid``, or ``None``. Any value may be passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A token whose signature is good. Nothing is said about its claims yet."""
+    """A token whose signature is valid."""
 
     key: Key
     claims: dict[str, Any] = field(repr=False)
@@ -60,13 +60,13 @@ class Signed:
 
 
 def sign(claims: Mapping[str, Any], *, typ: str, key: Key) -> str:
-    """Return the token with these claims, in compact serialization (RFC 7515 section 7.1).
+    """Return a token with these claims, in compact serialization (RFC 7515 section 7.1).
 
     The same arguments give the same text if the algorithm is deterministic (HMAC, EdDSA, RS).
 
     Raises:
         InvalidKeyError: if the key cannot sign.
-        ValueError: if a claim is no JSON (NaN), or not well-formed Unicode.
+        ValueError: if a claim cannot be JSON (NaN), or is not well-formed Unicode.
     """
     header = {"alg": key.alg, "typ": typ, "kid": key.kid}
     message = ".".join(b64url_encode(_dump(part)) for part in (header, claims)).encode("ascii")
@@ -122,7 +122,7 @@ def verify_signature(raw: str | bytes, *, profile: Profile, keys: Keys, max_leng
         raw: The token as it was sent.
         profile: The type of token that is expected.
         keys: The keys that are trusted for it.
-        max_length: In bytes; what is longer is refused unread.
+        max_length: In bytes; longer tokens are refused unread.
 
     Raises:
         InvalidTokenError: ``invalid``, or ``wrong_type`` for another ``typ``. Never another exception.
@@ -133,7 +133,7 @@ def verify_signature(raw: str | bytes, *, profile: Profile, keys: Keys, max_leng
         header = load_object(header_bytes)
     except (ValueError, RecursionError):
         raise InvalidTokenError("invalid") from None
-    # `crit` names extensions, and `b64` is one (RFC 7797); we know none. `jku`, `jwk`, `x5u`, `x5c` are not looked at.
+    # We support no extensions: `crit` names some, and `b64` is one (RFC 7797). `jku`, `jwk`, `x5u`, `x5c` are ignored.
     if "crit" in header or "b64" in header:
         raise InvalidTokenError("invalid")
     if not _is_type(header.get("typ"), profile.typ):
@@ -144,12 +144,12 @@ def verify_signature(raw: str | bytes, *, profile: Profile, keys: Keys, max_leng
     try:
         good = key.verify(data[: match.end(2)], signature)
     except Exception:
-        # Whatever a signature's bytes can make a crypto library raise, it is a bad signature.
+        # Whatever the bytes of a signature make a crypto library raise: the signature is bad.
         good = False
     if not good:
         raise InvalidTokenError("invalid")
     try:
-        # Not before: lists are long, and JSON from anybody may take twenty times its size in memory.
+        # Only now: revocation lists are long, and JSON from a stranger may take twenty times its size in memory.
         claims = load_object(payload)
     except (ValueError, RecursionError):
         raise InvalidTokenError("invalid") from None
@@ -157,10 +157,10 @@ def verify_signature(raw: str | bytes, *, profile: Profile, keys: Keys, max_leng
 
 
 def claimed_issuer(raw: str | bytes, *, max_length: int) -> str:
-    """Return the ``iss`` of a token that nobody has verified, to choose whose keys may verify it. Nothing else.
+    """Return the ``iss`` of a token that has not been verified. Use it only to choose whose keys must verify the token.
 
     Raises:
-        InvalidTokenError: ``invalid``, if it has none.
+        InvalidTokenError: ``invalid``, if the token has no ``iss``.
     """
     try:
         _, match = _split(raw, max_length)
@@ -173,19 +173,13 @@ def claimed_issuer(raw: str | bytes, *, max_length: int) -> str:
 
 
 def reload(payload: bytes) -> dict[str, Any]:
-    """Read the payload of a token that :func:`verify` has accepted before, without checking it again."""
+    """Parse the payload of a token that :func:`verify` has accepted earlier, without checking it again."""
     claims: dict[str, Any] = json.loads(payload)
     return claims
 
 
 def _check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, audience: Sequence[str] | None) -> None:
-    """Check that the claims of the type are there, well-formed, and meant for us.
-
-    Args:
-        claims: The claims of a token whose signature is good.
-        profile: Its type.
-        issuer: The one issuer the key belongs to; compared exactly.
-        audience: The audiences that are accepted; one must be named (RFC 7519 section 4.1.3). ``None`` for any.
+    """Check that the required claims are there and all known ones well-formed; then the issuer; then the audience.
 
     Raises:
         InvalidTokenError: ``invalid``, ``wrong_issuer`` or ``wrong_audience``.
@@ -214,13 +208,13 @@ def _check_claims(claims: Mapping[str, Any], *, profile: Profile, issuer: str, a
 def check_times(
     claims: Mapping[str, Any], *, leeway: float, now: float | None = None, max_lifetime: float | None = None
 ) -> None:
-    """Check ``exp`` and ``nbf``, and of tokens with a maximum lifetime also ``iat``.
+    """Check ``exp`` and ``nbf``; and ``iat``, if there is a maximum lifetime.
 
     Args:
         claims: Claims that :func:`verify` has accepted.
-        leeway: In seconds: how far clocks may differ.
-        now: Seconds since the epoch; by default the time it is.
-        max_lifetime: In seconds after ``iat``; the token is refused afterwards whatever its ``exp`` says.
+        leeway: As for :func:`verify`.
+        now: As for :func:`verify`.
+        max_lifetime: As for :func:`verify`.
 
     Raises:
         InvalidTokenError: ``expired`` or ``not_yet_valid``.
@@ -246,13 +240,13 @@ def load_object(data: bytes) -> dict[str, Any]:
 
     Raises:
         ValueError: if it is anything else.
-        RecursionError: if it is nested too deep.
+        RecursionError: if it is nested too deeply.
     """
     value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(value, dict):
         raise ValueError("not an object")
     if b"\\u" in data:
-        # Only an escape can smuggle in a lone surrogate; it makes this encode() fail.
+        # Only an escape can bring in a lone surrogate; encode() then fails.
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -275,11 +269,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(text: str) -> float:
-    """Read a number; 1e999 would become Infinity, which no JSON could hand on."""
+    """Read a number. 1e999 would become Infinity, which cannot be written as JSON again."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("too large a number")
@@ -292,5 +286,5 @@ def _is_type(typ: object, expected: str) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    """Tell whether this is a string that is not empty and has no control character."""
+    """Tell whether this is a non-empty string without control characters."""
     return isinstance(value, str) and value != "" and not any(unicodedata.category(char) == "Cc" for char in value)

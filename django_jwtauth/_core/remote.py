@@ -1,4 +1,4 @@
-"""Another issuer's keys and revocation list. They are fetched by threads of their own, so that requests do not wait."""
+"""Another issuer's keys and revocation list. Threads of their own fetch them, so that requests do not wait."""
 
 import logging
 import time
@@ -18,14 +18,14 @@ logger = logging.getLogger("django_jwtauth")
 
 ASYMMETRIC_ALGORITHMS = (*CURVES, *RSA_ALGORITHMS, "EdDSA")
 MAX_DOCUMENT_BYTES = 1024 * 1024
-"""Of metadata and key sets."""
+"""How large metadata and key sets may be."""
 MAX_KEYS = 100
 METADATA_SECONDS = 3600.0
-"""How long metadata are used before they are fetched again."""
+"""How long metadata are used until they are fetched again."""
 KEYS_SECONDS = 300.0
 """How often keys are fetched."""
 KEYS_MAX_AGE_SECONDS = 86400.0
-"""How long keys go on working while no newer ones can be fetched."""
+"""How long keys are used while no newer ones can be fetched."""
 UNKNOWN_KID_SECONDS = 30.0
 """How often an unknown ``kid`` may cause a fetch."""
 UNKNOWN_KID_PATIENCE_SECONDS = 1.0
@@ -36,26 +36,26 @@ _PRIVATE_MEMBERS = frozenset(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv
 
 
 class Issuer:
-    """Whom to ask, and where: the URLs that were given, or those of the issuer's metadata (RFC 8414)."""
+    """An issuer, and where its documents are: the URLs that were given, or those of its metadata (RFC 8414)."""
 
     def __init__(
         self, *, issuer: str, jwks_url: str, revocations_url: str | None, timeout: float, allow_http: bool
     ) -> None:
-        """Say who and where.
+        """Check the URLs. Nothing is fetched yet.
 
         Args:
             issuer: The issuer identifier.
             jwks_url: Where the keys are; empty to find out.
-            revocations_url: Where the revocation list is; empty to find out, ``None`` if there is none.
+            revocations_url: Where the revocation list is; empty to find out, ``None`` if there is no list.
             timeout: In seconds, for each document.
-            allow_http: Whether http will do.
+            allow_http: Whether http URLs of other machines are accepted.
 
         Raises:
-            ValueError: if a URL is none that can be trusted.
+            ValueError: if a URL cannot be trusted.
         """
         urls = {"jwks_url": jwks_url, "revocations_url": revocations_url or ""}
         if not jwks_url or revocations_url == "":
-            urls["issuer"] = issuer  # which leads to the others
+            urls["issuer"] = issuer  # the others are found through it
         for name, url in urls.items():
             try:
                 check_url(url or "https://localhost", allow_http=allow_http)
@@ -78,7 +78,7 @@ class Issuer:
         return self.jwks_url or self._find("jwks_uri", "jwks.json")
 
     def find_revocations(self) -> str:
-        """Return where the revocation list is; for an issuer that has one.
+        """Return where the revocation list is. Only for an issuer that has one.
 
         Raises:
             FetchError: if the metadata cannot be fetched.
@@ -86,11 +86,11 @@ class Issuer:
         return self.revocations_url or self._find("jwt_revocations_uri", "jwt-revocations")
 
     def look_again(self) -> None:
-        """Fetch the metadata anew before the next document: the last one was not where they said."""
+        """Fetch the metadata again before the next document: the last one was not where they said."""
         self._metadata_until = float("-inf")
 
     def _find(self, member: str, default: str) -> str:
-        # No lock: it would have to outlive forks, and two threads may well ask twice.
+        # Without a lock, which would have to survive forks: two threads may fetch the metadata twice.
         if self._metadata is None or time.monotonic() >= self._metadata_until:
             self._metadata_until = time.monotonic() + METADATA_SECONDS
             try:
@@ -104,18 +104,18 @@ class Issuer:
         except ValueError as error:
             raise FetchError(f"{member} of the metadata: {error}") from None
         if not self.allow_http and self.issuer.startswith("https:") and not str(url).startswith("https:"):
-            # Another machine must not send us to what listens on this one only.
+            # Another machine must not send us to a service that only listens on this one.
             raise FetchError(f"{member} of the metadata: it must be an https URL, as the issuer is")
         return str(url)
 
     def _fetch_metadata(self) -> dict[str, Any]:
         parts = urlsplit(self.issuer)
-        # RFC 8414 section 3.1: between host and path.
+        # RFC 8414 section 3.1: the well-known part stands between host and path.
         url = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
         try:
             metadata = _fetch_object(url, accept="application/json", timeout=self.timeout)
         except FetchError as error:
-            # Who once had metadata has not lost them: then a 404 is a failure like any other.
+            # An issuer may have no metadata. But if it had some before, a 404 is a failure like any other.
             if error.status == 404 and not self._metadata:
                 return {}
             raise
@@ -128,21 +128,21 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
     """The keys of another issuer, found by their ``kid``."""
 
     def __init__(self, issuer: Issuer, *, algorithms: Collection[str]) -> None:
-        """Begin with none.
+        """Prepare; nothing is fetched before the first use.
 
         Args:
-            issuer: Whose they are.
-            algorithms: Which keys to use; others are left out.
+            issuer: Whose keys they are.
+            algorithms: The algorithms that are trusted; keys for others are left out.
         """
         self._issuer = issuer
         self._algorithms = tuple(algorithms)
         super().__init__(interval=KEYS_SECONDS, timeout=issuer.timeout)
 
     def get(self, kid: object) -> Key | None:
-        """Return the key of that ``kid``, or ``None``. Any value may be asked for.
+        """Return the key of that ``kid``, or ``None``. Any value may be passed.
 
         Raises:
-            InvalidTokenError: ``stale``, if there are no keys yet, or none new enough.
+            InvalidTokenError: ``stale``, if there are no keys yet, or if they are too old.
         """
         reading = self.current()
         if reading is None or reading.age > KEYS_MAX_AGE_SECONDS:
@@ -158,7 +158,7 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
         """Fetch the key set.
 
         Raises:
-            FetchError: if it cannot be had, or not be trusted.
+            FetchError: if it cannot be fetched, or must not be trusted.
         """
         url = self._issuer.find_jwks()
         accept = "application/jwk-set+json, application/json"
@@ -168,13 +168,13 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
             self._issuer.look_again()
             raise
         if not keys:
-            logger.warning("%r has no key that can be used: all its tokens are refused.", self._issuer.issuer)
-        # The same object for the same key: tokens that were verified with it stay verified.
+            logger.warning("%r publishes no key that can be used: all its tokens are refused.", self._issuer.issuer)
+        # The same key stays the same object: the cache of verified tokens compares objects.
         known = {(key.kid, key.alg, key.thumbprint): key for key in (last or {}).values()}
         return {key.kid: known.get((key.kid, key.alg, key.thumbprint), key) for key in keys}
 
     def report(self, error: Exception) -> None:
-        """Log it."""
+        """Log that the keys cannot be fetched."""
         _log("The keys", self._issuer.issuer, error)
 
 
@@ -191,13 +191,13 @@ class RemoteRevocations(PolledValue[SignedList]):
         fail_open: bool,
         leeway: float,
     ) -> None:
-        """Begin with none.
+        """Prepare; nothing is fetched before the first use.
 
         Args:
-            issuer: Whose it is.
-            keys: That issuer's keys.
-            interval: How many seconds from reading to reading.
-            max_staleness: How many seconds a list is used that cannot be read anew.
+            issuer: Whose list it is.
+            keys: The keys of that issuer.
+            interval: How many seconds pass from one reading to the next.
+            max_staleness: How many seconds a list is used while no newer one can be read.
             fail_open: Whether tokens are accepted after that, unless they are on the last list.
             leeway: In seconds: how far clocks may differ.
         """
@@ -209,15 +209,15 @@ class RemoteRevocations(PolledValue[SignedList]):
         super().__init__(interval=interval, timeout=issuer.timeout)
 
     def check(self, claims: Mapping[str, Any], *, now: float | None = None) -> None:
-        """Refuse an access token that was revoked. Normally without waiting for anything.
+        """Refuse an access token that has been revoked. Normally without waiting for anything.
 
         Args:
-            claims: Those of the token, verified.
-            now: Seconds since 1970; by default the time it is.
+            claims: The claims of the token, verified.
+            now: Seconds since 1970; by default the current time.
 
         Raises:
-            InvalidTokenError: ``revoked``; ``stale``, if there is no list that is new enough; ``expired``, if the
-                token is older than the list remembers.
+            InvalidTokenError: ``revoked``; ``stale``, if there is no list that is new enough; ``expired`` or
+                ``not_yet_valid``, if the token is older than the list remembers, or from the future.
         """
         reading = self.current()
         if (reading is None or reading.age > self._max_staleness) and not self._fail_open:
@@ -268,7 +268,7 @@ class RemoteRevocations(PolledValue[SignedList]):
         return signed_list
 
     def report(self, error: Exception) -> None:
-        """Log it."""
+        """Log that the list cannot be fetched."""
         _log("The revocation list", self._issuer.issuer, error)
 
 
@@ -277,18 +277,18 @@ def read_jwks(jwks: Mapping[str, Any], *, algorithms: Collection[str]) -> list[K
 
     Args:
         jwks: The set.
-        algorithms: Those that are trusted. A key without ``alg`` has the first of them that fits it.
+        algorithms: The algorithms that are trusted. A key without ``alg`` is given the first of them that fits it.
 
     Raises:
-        FetchError: if the set is none, or cannot be trusted: two keys of one ``kid``, or one that is not public.
+        FetchError: if it is not a key set, or must not be trusted: two keys have one ``kid``, or a key is not public.
     """
     entries = jwks.get("keys")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise FetchError("it is no key set")
+        raise FetchError("it is not a key set")
     if len(entries) > MAX_KEYS:
         raise FetchError(f"it has more than {MAX_KEYS} keys")
     if any(_PRIVATE_MEMBERS & entry.keys() or entry.get("kty") == "oct" for entry in entries):
-        raise FetchError("it holds a private or symmetric key, which everybody has seen")
+        raise FetchError("it holds a private or symmetric key, which everybody can read")
     kids = [entry["kid"] for entry in entries if isinstance(entry.get("kid"), str)]
     if len(set(kids)) != len(kids):
         raise FetchError("two of its keys have the same kid")
@@ -298,7 +298,7 @@ def read_jwks(jwks: Mapping[str, Any], *, algorithms: Collection[str]) -> list[K
         if not isinstance(entry.get("kid"), str) or not fitting:
             continue
         if entry.get("kty") == "RSA":
-            entry = {"alg": fitting[0], **entry}  # elliptic curves say it themselves
+            entry = {"alg": fitting[0], **entry}  # the curve of other keys determines it
         try:
             key = Key.from_jwk(entry)
         except InvalidKeyError as error:
@@ -314,10 +314,10 @@ def _fetch_object(url: str, *, accept: str, timeout: float) -> dict[str, Any]:
     try:
         return jws.load_object(fetched.body if fetched else b"")
     except (ValueError, RecursionError):
-        raise FetchError(f"{url} is no JSON object, or not strictly so") from None
+        raise FetchError(f"{url} is not a JSON object, or not strictly valid JSON") from None
 
 
 def _log(what: str, issuer: str, error: Exception) -> None:
     known = isinstance(error, FetchError | JWTAuthError)
-    # Its text only: a handler that keeps records would keep with the error what could not be read, and its thread.
+    # Only its text: a handler that keeps records would otherwise keep, with the error, the document and the thread.
     logger.warning("%s of %r cannot be fetched: %s.", what, issuer, str(error), exc_info=not known)

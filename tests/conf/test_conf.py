@@ -129,8 +129,8 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
                 (5, ": an issuer must be a str that is not empty and has no control characters, not 5"),
                 ("a\nb", ": an issuer must be a str that is not empty"),
                 ("http://a.example", ": issuer: it must be an https URL"),
-                ("partner", ": issuer: it is no https URL"),
-                ("https://user:password@a.example", ": issuer: a user name"),
+                ("partner", ": issuer: it is not an https URL"),
+                ("https://user:password@a.example", ": issuer: this URL must not hold a user name"),
             ]
         ),
         ({"COOKIES": None}, "JWTAUTH['COOKIES'] must be a dict, not None"),

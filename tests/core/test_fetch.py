@@ -180,12 +180,12 @@ IMPROPER = {
 @pytest.mark.parametrize("raw", IMPROPER.values(), ids=IMPROPER)
 def test_what_is_no_proper_answer_is_refused(server, raw):
     server.answers["/"] = Answer(raw=raw)
-    assert failure(f"{server.url}/").startswith(("no proper answer", "the connection broke off", "no connection"))
+    assert failure(f"{server.url}/").startswith(("no valid answer", "the connection broke off", "no connection"))
 
 
 def test_a_server_that_hangs_up_or_is_not_there(server):
     server.is_down = True
-    assert failure(f"{server.url}/").startswith("no proper answer")
+    assert failure(f"{server.url}/").startswith("no valid answer")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # nobody listens
         assert failure(f"http://127.0.0.1:{free.getsockname()[1]}/").startswith("no connection")

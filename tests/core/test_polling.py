@@ -7,7 +7,7 @@ import pytest
 
 from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, CachedValue, Reading
 from tests.tools.issuers import PATIENCE, make_old
-from tests.tools.polling import NEVER, CachedNumber, together
+from tests.tools.polling import NEVER, CachedNumber, retry_now, retry_time, together
 
 # Age
 
@@ -71,20 +71,21 @@ def test_failures_are_reported_and_back_off(source):
     source.fails = True
     pauses = []
     for number in range(2, 10):
-        cached._retry_at = 0.0  # the time has come
+        retry_now(cached)  # the time has come
         before = time.monotonic()
         for _ in range(3):
             assert cached.fresh(interval=0, patience=PATIENCE).value == 1
         assert source.count == number
-        pauses.append((cached._retry_at - time.monotonic(), cached._retry_at - before))
+        pauses.append((retry_time(cached) - time.monotonic(), retry_time(cached) - before))
     for (least, most), pause in zip(pauses, [0.5, 1, 2, 4, 8, 10, 10, 10], strict=True):
         assert least <= pause <= most
     assert (FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS) == (0.5, 10)
     assert source.reports == [(number,) for number in range(2, 10)]
-    cached._failed = 10_000  # after a night, it is no number too large
-    cached._retry_at = 0.0
+    cached._failed = 10_000  # after a night, the number is not too large
+    retry_now(cached)
     cached.fresh(interval=0, patience=0)
-    source.fails, cached._retry_at = False, 0.0
+    source.fails = False
+    retry_now(cached)
     assert cached.fresh(interval=0, patience=0).value == source.count
     assert cached.fresh(interval=0, patience=0).value == source.count  # no pause any more
 

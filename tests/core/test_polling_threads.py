@@ -11,7 +11,22 @@ import pytest
 from django_jwtauth._core import polling
 from django_jwtauth._core.polling import PolledValue
 from tests.tools.issuers import PATIENCE, make_old, read_anew
-from tests.tools.polling import NEVER, CachedNumber, PolledNumber, Source, no_threads, together
+from tests.tools.polling import (
+    NEVER,
+    CachedNumber,
+    PolledNumber,
+    Source,
+    failures_of,
+    is_reading,
+    let_pass,
+    locks_of,
+    no_threads,
+    retry_later,
+    start_reading,
+    thread_of,
+    together,
+    wait_until,
+)
 
 # Read by a thread of its own
 
@@ -40,12 +55,11 @@ def test_nobody_waits_while_a_reading_hangs_that_is_not_needed_yet(source, poll)
     polled = poll()
     polled.current()
     source.gate.clear()
-    with polled._changed:
-        polled._wake_thread()
+    start_reading(polled)
     source.wait_for_reading()
     source.wait_for_reading()
     assert [polled.current().value for _ in range(100)] == [1] * 100
-    assert polled._busy
+    assert is_reading(polled)
 
 
 def test_what_is_older_than_two_intervals_is_waited_for(source, poll):
@@ -81,8 +95,7 @@ def test_a_source_that_fails_is_not_waited_for_but_tried_again(source, poll):
     assert [polled.current() for _ in range(100)] == [None] * 100
     source.fails = False
     source.gate.set()
-    with polled._changed:
-        assert polled._changed.wait_for(lambda: polled._latest, PATIENCE)  # by itself
+    wait_until(polled, lambda: polled.latest)  # by itself
     assert polled.current().value == 2
     assert source.reports == [(1,)]
 
@@ -91,8 +104,7 @@ def test_failures_of_the_thread_back_off(source, poll):
     polled = poll(interval=0.001)
     source.fails = True
     polled.current()
-    with polled._changed:
-        assert polled._changed.wait_for(lambda: polled._failed >= 3, PATIENCE)
+    wait_until(polled, lambda: failures_of(polled) >= 3)
     began = polled._began
     assert polled.run_once() > 0.5
     assert polled._due() - began >= 2  # 0.5, 1, 2
@@ -115,7 +127,7 @@ def test_asking_reads_once_per_cooldown(source, poll):
     polled.current()
     together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 1
-    polled._began -= NEVER
+    let_pass(polled, NEVER)
     together(8, lambda: polled.refresh(cooldown=NEVER, patience=PATIENCE))
     assert source.count == 2
     assert polled.current().value == 2
@@ -126,7 +138,7 @@ def test_who_asks_waits_for_a_reading_under_way_but_not_for_ever(source, poll):
     polled.current()
     source.wait_for_reading()
     source.gate.clear()
-    polled._began -= NEVER
+    let_pass(polled, NEVER)
     began = time.monotonic()
     polled.refresh(cooldown=NEVER, patience=0.25)
     assert time.monotonic() - began >= 0.25
@@ -144,7 +156,7 @@ def test_nobody_asks_a_source_that_fails(source, poll):
     source.fails = True
     polled.current()
     count = source.count
-    polled._retry_at = time.monotonic() + NEVER
+    retry_later(polled, NEVER)
     for _ in range(100):
         polled.refresh(cooldown=0, patience=PATIENCE)
     assert source.count <= count + 1  # the one that was due
@@ -157,10 +169,10 @@ def test_without_threads_who_needs_it_reads_it(source, poll, monkeypatch):
     no_threads(monkeypatch)
     polled = poll()
     assert [polled.current().value for _ in range(3)] == [1] * 3
-    assert polled._thread is None
+    assert thread_of(polled) is None
     polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 1
-    polled._began -= NEVER
+    let_pass(polled, NEVER)
     polled.refresh(cooldown=NEVER, patience=PATIENCE)
     assert source.count == 2
     source.fails = True
@@ -177,11 +189,11 @@ def test_without_threads_one_asks_at_a_time(source, poll, monkeypatch):
         no_threads(patch)
         polled.current()
         source.wait_for_reading()
-        polled._began -= NEVER
+        let_pass(polled, NEVER)
         source.gate.clear()
         first = pool.submit(polled.refresh, cooldown=NEVER, patience=PATIENCE)
         source.wait_for_reading()
-        polled._began -= NEVER
+        let_pass(polled, NEVER)
         polled.refresh(cooldown=NEVER, patience=PATIENCE)  # does not wait: its request has nothing to wait for
         source.gate.set()
         first.result(PATIENCE)
@@ -193,15 +205,15 @@ def test_a_thread_is_started_as_soon_as_that_is_possible(source, poll, monkeypat
     with monkeypatch.context() as patch:
         no_threads(patch)
         polled.current()
-    assert polled._thread is None
+    assert thread_of(polled) is None
     assert polled.current().value == 1
-    assert polled._thread.is_alive()
+    assert thread_of(polled).is_alive()
 
 
 def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
     polled = poll()
     polled.current()
-    old = polled._thread
+    old = thread_of(polled)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
 
     def die():
@@ -212,8 +224,8 @@ def test_a_thread_that_died_is_replaced(source, poll, monkeypatch):
     old.join(PATIENCE)
     del polled.run_once
     assert polled.current().value == 1
-    assert polled._thread is not old
-    assert polled._thread.is_alive()
+    assert thread_of(polled) is not old
+    assert thread_of(polled).is_alive()
 
 
 def test_many_at_once_start_one_thread(source, poll):
@@ -222,9 +234,9 @@ def test_many_at_once_start_one_thread(source, poll):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: polled.current(), range(8)))
         threads = [thread for thread in threading.enumerate() if thread._target is polling._poll]
-    assert threads == [polled._thread]
+    assert threads == [thread_of(polled)]
     assert threading.active_count() == before + 1
-    assert polled._thread.daemon  # no process is cached from ending
+    assert thread_of(polled).daemon  # no process is kept from ending
 
 
 # Ends and forks
@@ -234,7 +246,7 @@ def test_many_at_once_start_one_thread(source, poll):
 def test_the_thread_ends_with_the_value(source, poll, interval):
     polled = poll(interval=interval)
     polled.current()
-    thread = polled._thread
+    thread = thread_of(polled)
     assert thread.is_alive()
     del polled
     gc.collect()
@@ -247,7 +259,7 @@ def test_the_thread_ends_with_a_value_that_goes_while_it_is_read(source, poll):
     source.gate.clear()
     polled.current()
     source.wait_for_reading()
-    thread = polled._thread
+    thread = thread_of(polled)
     del polled
     source.gate.set()
     thread.join(PATIENCE)
@@ -260,15 +272,15 @@ def test_a_forked_process_begins_anew(source, poll):
     cached = CachedNumber(source)
     assert polled.current().value == 1
     assert cached.fresh(interval=NEVER, patience=0).value == 2
-    parents = polled._thread
-    for lock in (polled._lock, polled._changed, cached._lock, cached._changed):
+    parents = thread_of(polled)
+    for lock in (*locks_of(polled), *locks_of(cached)):
         lock.acquire()
-    changed = polled._changed
+    _, changed = locks_of(polled)
     polling._forget_all()
     assert polled.latest is cached.latest is None
     assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 3
     assert polled.current().value == 4
-    assert polled._thread is not parents
+    assert thread_of(polled) is not parents
     polled.refresh(cooldown=0, patience=PATIENCE)
     assert polled.current().value == 5
     changed.release()
@@ -324,7 +336,7 @@ def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
     polled = PolledNumber(source, interval=NEVER, timeout=PATIENCE)
     no_threads(monkeypatch)
     polled.current()
-    polled._began -= NEVER
+    let_pass(polled, NEVER)
 
     class Late:
         """A lock that one comes to when another one has just read."""

@@ -37,12 +37,6 @@ def together(count, function):
         return list(pool.map(call, range(count)))
 
 
-def wait_until(polled, condition):
-    """Wait until a reading has made something true."""
-    with polled._changed:
-        assert polled._changed.wait_for(condition, PATIENCE)
-
-
 def no_threads(monkeypatch):
     def start(self):
         raise RuntimeError("can't start new thread")

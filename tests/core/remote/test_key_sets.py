@@ -15,19 +15,8 @@ from django_jwtauth._core import remote
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, b64url_encode
 from tests.tools.issuers import PATIENCE, Answer, Issuer, as_json, make_old, read_anew
-from tests.tools.remote import (
-    DAY,
-    HOUR,
-    MIB,
-    OTHER,
-    RSA,
-    jwks_with,
-    other_jwk,
-    refused,
-    strangers,
-    together,
-    wait_until,
-)
+from tests.tools.polling import failures_of, is_reading, let_pass, retry_later, start_reading, wait_until
+from tests.tools.remote import DAY, HOUR, MIB, OTHER, RSA, jwks_with, other_jwk, refused, strangers, together
 
 PRIVATE = {name: b64url_encode(b"x" * 32) for name in ("d", "p", "q", "dp", "dq", "qi", "k", "priv")} | {"oth": []}
 HOSTILE = {
@@ -45,22 +34,22 @@ HOSTILE = {
     "redirect": (lambda issuer: Answer(status=302, headers={"Location": "/good"}), "a redirect, which is not followed"),
     "broken off": (lambda issuer: Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), "broke off"),
     "gone": (lambda issuer: Answer(status=404), "the answer was 404"),
-    "empty": (lambda issuer: Answer(), "is no JSON object, or not strictly so"),
-    "HTML": (lambda issuer: Answer(body=b"<html>"), "is no JSON object, or not strictly so"),
-    "cut off": (lambda issuer: Answer(body=b'{"keys":['), "is no JSON object, or not strictly so"),
-    "list": (lambda issuer: as_json([issuer.jwks()]), "is no JSON object, or not strictly so"),
-    "UTF-16": (lambda issuer: Answer(body=json.dumps(issuer.jwks()).encode("utf-16")), "is no JSON object"),
-    "NaN": (lambda issuer: Answer(body=b'{"keys":[],"a":NaN}'), "is no JSON object"),
-    "deep": (lambda issuer: Answer(body=b'{"keys":' + b"[" * 500_000 + b"]" * 500_000 + b"}"), "is no JSON object"),
-    "deep objects": (lambda issuer: Answer(body=b'{"a":' * 150_000 + b"1" + b"}" * 150_000), "is no JSON object"),
-    "twice the same member": (lambda issuer: Answer(body=b'{"keys":[],"keys":[]}'), "is no JSON object"),
-    "no keys": (lambda issuer: as_json({}), "it is no key set"),
-    "keys no list": (lambda issuer: as_json({"keys": {"a": 1}}), "it is no key set"),
-    "keys no objects": (lambda issuer: as_json({"keys": [1]}), "it is no key set"),
+    "empty": (lambda issuer: Answer(), "is not a JSON object, or not strictly valid JSON"),
+    "HTML": (lambda issuer: Answer(body=b"<html>"), "is not a JSON object, or not strictly valid JSON"),
+    "cut off": (lambda issuer: Answer(body=b'{"keys":['), "is not a JSON object, or not strictly valid JSON"),
+    "list": (lambda issuer: as_json([issuer.jwks()]), "is not a JSON object, or not strictly valid JSON"),
+    "UTF-16": (lambda issuer: Answer(body=json.dumps(issuer.jwks()).encode("utf-16")), "is not a JSON object"),
+    "NaN": (lambda issuer: Answer(body=b'{"keys":[],"a":NaN}'), "is not a JSON object"),
+    "deep": (lambda issuer: Answer(body=b'{"keys":' + b"[" * 500_000 + b"]" * 500_000 + b"}"), "is not a JSON object"),
+    "deep objects": (lambda issuer: Answer(body=b'{"a":' * 150_000 + b"1" + b"}" * 150_000), "is not a JSON object"),
+    "twice the same member": (lambda issuer: Answer(body=b'{"keys":[],"keys":[]}'), "is not a JSON object"),
+    "no keys": (lambda issuer: as_json({}), "it is not a key set"),
+    "keys no list": (lambda issuer: as_json({"keys": {"a": 1}}), "it is not a key set"),
+    "keys no objects": (lambda issuer: as_json({"keys": [1]}), "it is not a key set"),
     "101 keys": (lambda issuer: as_json({"keys": [{"kty": "?"}] * 101}), "it has more than 100 keys"),
     "secret": (
         lambda issuer: as_json({"keys": [{"kty": "oct", "kid": "a"}]}),
-        "it holds a private or symmetric key, which everybody has seen",
+        "it holds a private or symmetric key, which everybody can read",
     ),
     **{
         f"private {name}": (lambda issuer, name=name, value=value: jwks_with(issuer, **{name: value}), "private or sym")
@@ -104,10 +93,10 @@ def test_a_key_set_that_cannot_be_trusted_is_survived(issuer, server, warned, an
     assert verifier.verify(issuer.token(jti="token-2"))
     assert took < 20
     assert peak < 120 * MIB  # an object that is nested half a million deep takes most; see the next line for long ones
-    assert peak < 10 * MIB or message == "is no JSON object"
+    assert peak < 10 * MIB or message == "is not a JSON object"
     assert server.sent < 40 * MIB
     server.answers[issuer.jwks_path] = server.answers["/good"]
-    wait_until(verifier.keys, lambda: verifier.keys._failed == 0)  # by itself
+    wait_until(verifier.keys, lambda: failures_of(verifier.keys) == 0)  # by itself
     assert verifier.keys.latest.value[issuer.key.kid] is reading.value[issuer.key.kid]
 
 
@@ -206,7 +195,7 @@ def test_the_same_material_under_another_algorithm_is_another_key(server):
 def test_an_odd_kid_is_refused_and_asks_nobody(issuer, server, kid):
     verifier = issuer.verifier(revocations_url=None)
     verifier.verify(issuer.token())
-    verifier.keys._began -= HOUR
+    let_pass(verifier.keys, HOUR)
     if kid != "":
         assert verifier.keys.get(kid) is None
         assert server.count(issuer.jwks_path) == 1
@@ -227,7 +216,7 @@ def test_ten_thousand_unknown_kids_cause_one_fetch_per_cooldown(issuer, server):
         # Since the first fetch no cooldown had passed; since then one, if the machine is very slow.
         assert fetches <= server.count(issuer.jwks_path) <= fetches + 1
         assert verifier.verify(raw)
-        verifier.keys._began -= 30
+        let_pass(verifier.keys, 30)
     assert remote.UNKNOWN_KID_SECONDS == 30
     assert server.count(issuer.list_path) == 1
 
@@ -238,7 +227,7 @@ def test_a_new_key_is_found_at_once_unless_somebody_asked_just_now(issuer, serve
     fresh = Key.generate("ES256")
     issuer.keys.append(fresh)
     assert refused(verifier, issuer.token(key=fresh)) == "invalid"
-    verifier.keys._began -= remote.UNKNOWN_KID_SECONDS
+    let_pass(verifier.keys, remote.UNKNOWN_KID_SECONDS)
     assert {read.subject for read in together(8, lambda: verifier.verify(issuer.token(key=fresh)))} == {"1"}
     assert server.count(issuer.jwks_path) == 2
 
@@ -249,17 +238,16 @@ def test_known_keys_never_wait_while_a_fetch_hangs_and_unknown_ones_a_second(iss
     verifier.verify(raws[0])
     gate = threading.Event()
     server.answers[issuer.jwks_path] = replace(as_json(issuer.jwks()), gate=gate)
-    with verifier.keys._changed:
-        verifier.keys._wake_thread()
+    start_reading(verifier.keys)
     server.wait_for(issuer.jwks_path, 2)
     for raw in raws:
         verifier.verify(raw)
-    assert verifier.keys._busy
+    assert is_reading(verifier.keys)
     (stranger,) = strangers(issuer, 1)
     began = time.monotonic()
     assert refused(verifier, stranger) == "invalid"
     assert 1 <= time.monotonic() - began < 30
-    assert verifier.keys._busy
+    assert is_reading(verifier.keys)
     gate.set()
 
 
@@ -268,8 +256,8 @@ def test_strangers_do_not_wait_for_a_source_that_fails(issuer, server):
     verifier.verify(issuer.token())
     server.is_down = True
     read_anew(verifier.keys)
-    verifier.keys._began -= HOUR
-    verifier.keys._retry_at += HOUR
+    let_pass(verifier.keys, HOUR)
+    retry_later(verifier.keys, HOUR)
     count = server.count()
     for raw in strangers(issuer, 100):
         assert refused(verifier, raw) == "invalid"

@@ -9,7 +9,8 @@ import pytest
 from django_jwtauth.keys import Key, b64url_encode
 from django_jwtauth.verifier import verify_any
 from tests.tools.issuers import PATIENCE, Answer, Issuer, make_old, read_anew
-from tests.tools.remote import MIB, OTHER, a_list_of, refused, wait_until
+from tests.tools.polling import failures_of, put, wait_until
+from tests.tools.remote import MIB, OTHER, a_list_of, refused
 
 # The revocation list
 
@@ -51,9 +52,7 @@ def test_the_list_is_polled_by_itself_within_the_interval(issuer, server):
     revoked_at = time.monotonic()
     count = server.count(issuer.list_path)
     server.wait_for(issuer.list_path, count + 2)  # the first of them may have been answered before
-    wait_until(
-        verifier.revocations, lambda: verifier.revocations._began > revoked_at and not verifier.revocations._busy
-    )
+    wait_until(verifier.revocations, lambda: verifier.revocations.latest.started > revoked_at)
     assert refused(verifier, raw) == "revoked"
 
 
@@ -146,7 +145,7 @@ def test_a_list_that_cannot_be_trusted_is_refused_and_the_old_one_is_used(issuer
     # Nor by somebody who has none yet.
     assert refused(issuer.verifier(), raw) == "stale"
     server.answers[issuer.list_path] = server.answers["/good"]
-    wait_until(verifier.revocations, lambda: verifier.revocations._failed == 0)  # by itself
+    wait_until(verifier.revocations, lambda: failures_of(verifier.revocations) == 0)  # by itself
     assert refused(verifier, raw) == "revoked"
     assert verifier.verify(revoked)
 
@@ -165,7 +164,7 @@ def test_an_older_list_tells_nothing_new_and_only_while_the_copy_at_hand_is_good
     assert refused(verifier, raw) == "revoked"
     reading = verifier.revocations.latest
     expired = replace(copy, expires_at=int(time.time()))
-    verifier.revocations._latest = reading = replace(reading, value=expired)
+    reading = put(verifier.revocations, expired)
     read_anew(verifier.revocations)
     assert "the list is older than the copy at hand, which has expired" in warned()
     assert verifier.revocations.latest is reading
@@ -209,7 +208,7 @@ def test_what_is_still_the_present_list_is_not_sent_again_but_believed_until_it_
     assert warned() == ""
     reading = verifier.revocations.latest
     expired = replace(reading.value, expires_at=int(time.time()))
-    verifier.revocations._latest = reading = replace(reading, value=expired)
+    reading = put(verifier.revocations, expired)
     read_anew(verifier.revocations)
     assert "the server sends no newer list, and the copy at hand has expired" in warned()
     assert verifier.revocations.latest is reading  # used, until it is too old

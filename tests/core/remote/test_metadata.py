@@ -13,6 +13,7 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key
 from django_jwtauth.verifier import Verifier, verify_any
 from tests.tools.issuers import AUDIENCE, PATIENCE, Answer, Issuer, Server, as_json, read_anew
+from tests.tools.polling import failures_of, thread_of
 from tests.tools.remote import HOUR, RSA, refused
 
 # What passes
@@ -35,7 +36,7 @@ def test_nothing_is_fetched_for_what_is_no_token_of_ours(issuer, server):
     for raw in ("", "x.y.z", "x" * 5000, issuer.token(typ="JWT"), issuer.token(typ="rt+jwt"), "ä"):
         assert refused(verifier, raw) in ("invalid", "wrong_type")
     assert server.count() == 0
-    assert verifier.keys._thread is None
+    assert thread_of(verifier.keys) is None
 
 
 def test_requests_cause_no_network(issuer, server, monkeypatch):
@@ -90,14 +91,17 @@ def test_two_issuers_with_one_kid_have_each_their_own_key(server):
 URL = "https://auth.example.com"
 BAD_URLS = {
     "http": ({"issuer": "http://auth.example.com"}, "issuer: it must be an https URL"),
-    "no URL": ({"issuer": "django-jwtauth"}, "issuer: it is no https URL"),
-    "half": ({"issuer": "django-jwtauth", "jwks_url": URL}, "issuer: it is no https URL"),
-    "file": ({"jwks_url": "file:///etc/jwks.json"}, "jwks_url: it is no https URL"),
+    "no URL": ({"issuer": "django-jwtauth"}, "issuer: it is not an https URL"),
+    "half": ({"issuer": "django-jwtauth", "jwks_url": URL}, "issuer: it is not an https URL"),
+    "file": ({"jwks_url": "file:///etc/jwks.json"}, "jwks_url: it is not an https URL"),
     "http keys": ({"jwks_url": "http://auth.example.com/jwks"}, "jwks_url: it must be an https URL"),
-    "user": ({"jwks_url": "https://me:secret@auth.example.com/"}, "jwks_url: a user name or a fragment"),
-    "fragment": ({"jwks_url": f"{URL}/#a"}, "jwks_url: a user name or a fragment"),
+    "user": (
+        {"jwks_url": "https://me:secret@auth.example.com/"},
+        "jwks_url: this URL must not hold a user name or a fragment",
+    ),
+    "fragment": ({"jwks_url": f"{URL}/#a"}, "jwks_url: this URL must not hold a user name or a fragment"),
     "http list": ({"revocations_url": "http://auth.example.com/list"}, "revocations_url: it must be an https URL"),
-    "file list": ({"revocations_url": "file:///list"}, "revocations_url: it is no https URL"),
+    "file list": ({"revocations_url": "file:///list"}, "revocations_url: it is not an https URL"),
 }
 
 
@@ -110,7 +114,7 @@ def test_urls_that_cannot_be_trusted_are_refused_at_once(options, message):
 
 def test_http_will_do_where_that_was_said():
     assert Verifier(issuer="http://auth.internal", audience=AUDIENCE, allow_http=True)
-    with pytest.raises(ValueError, match="no https URL"):
+    with pytest.raises(ValueError, match="not an https URL"):
         Verifier(issuer="file:///auth", audience=AUDIENCE, allow_http=True)
 
 
@@ -165,11 +169,14 @@ METADATA = {
     "of nobody": ({"issuer": ...}, "is the metadata of another issuer"),
     "of the issuer with a slash": ({"issuer": "{url}/"}, "is the metadata of another issuer"),
     "http keys": ({"jwks_uri": "http://evil.example/jwks"}, "jwks_uri of the metadata: it must be an https URL"),
-    "file": ({"jwks_uri": "file:///etc/jwks.json"}, "jwks_uri of the metadata: it is no https URL"),
-    "user name": ({"jwks_uri": "https://a:b@evil.example/"}, "jwks_uri of the metadata: a user name"),
-    "null": ({"jwks_uri": None}, "jwks_uri of the metadata: it is no https URL"),
-    "list": ({"jwks_uri": ["https://evil.example/"]}, "jwks_uri of the metadata: it is no"),
-    "no string": ({"jwks_uri": {"a": 1}}, "jwks_uri of the metadata: it is no"),
+    "file": ({"jwks_uri": "file:///etc/jwks.json"}, "jwks_uri of the metadata: it is not an https URL"),
+    "user name": (
+        {"jwks_uri": "https://a:b@evil.example/"},
+        "jwks_uri of the metadata: this URL must not hold a user name",
+    ),
+    "null": ({"jwks_uri": None}, "jwks_uri of the metadata: it is not an https URL"),
+    "list": ({"jwks_uri": ["https://evil.example/"]}, "jwks_uri of the metadata: it is not a"),
+    "no string": ({"jwks_uri": {"a": 1}}, "jwks_uri of the metadata: it is not a"),
 }
 
 
@@ -227,5 +234,5 @@ def test_old_metadata_go_on_while_there_are_no_newer_ones(issuer, server, monkey
         read_anew(verifier.keys)
         read_anew(verifier.keys)
         assert server.count(issuer.metadata_path) == count + 1
-        assert verifier.keys._failed == 0
+        assert failures_of(verifier.keys) == 0
         assert verifier.verify(issuer.token())

@@ -16,7 +16,8 @@ import pytest
 from django_jwtauth._core import remote
 from django_jwtauth.keys import Key
 from tests.tools.issuers import PATIENCE, Answer, as_json, make_old, read_anew
-from tests.tools.remote import DAY, HOUR, refused, strangers, together, wait_until
+from tests.tools.polling import failures_of, is_reading, let_pass, locks_of, start_reading, thread_of, wait_until
+from tests.tools.remote import DAY, HOUR, refused, strangers, together
 
 # When the issuer is not there
 
@@ -56,7 +57,7 @@ def test_known_tokens_go_on_for_a_while_then_close_or_open_then_recover(issuer, 
         assert refused(verifier, raw) == refused(verifier, revoked) == "stale"
     issuer.revoked["sids"] = ["session-1"]
     server.is_down = False
-    wait_until(verifier.revocations, lambda: verifier.revocations._failed == 0)
+    wait_until(verifier.revocations, lambda: failures_of(verifier.revocations) == 0)
     assert refused(verifier, raw) == "revoked"
     assert verifier.verify(revoked)
 
@@ -66,7 +67,7 @@ def test_who_starts_while_the_issuer_is_down_recovers_by_itself(issuer, server):
     verifier = issuer.verifier()
     assert refused(verifier, issuer.token()) == "stale"
     server.is_down = False
-    wait_until(verifier.keys, lambda: verifier.keys._failed == 0)
+    wait_until(verifier.keys, lambda: failures_of(verifier.keys) == 0)
     assert verifier.verify(issuer.token())
 
 
@@ -120,14 +121,14 @@ def test_where_no_thread_can_be_started_the_request_reads(issuer, server, monkey
     monkeypatch.setattr(threading.Thread, "start", start)
     for _ in range(100):
         assert verifier.verify(raw)
-    assert verifier.keys._thread is None
+    assert thread_of(verifier.keys) is None
     assert (server.count(issuer.jwks_path), server.count(issuer.list_path)) == (1, 1)
     issuer.revoked["sids"] = ["session-1"]
     make_old(verifier.revocations, 300)
     assert together(8, lambda: verifier.verify(raw)) == ["revoked"] * 8
     fresh = Key.generate("ES256")
     issuer.keys.append(fresh)
-    verifier.keys._began -= remote.UNKNOWN_KID_SECONDS
+    let_pass(verifier.keys, remote.UNKNOWN_KID_SECONDS)
     assert verifier.verify(issuer.token(key=fresh, sid="session-2"))
     for stranger in strangers(issuer, 100):
         assert refused(verifier, stranger) == "invalid"
@@ -172,7 +173,7 @@ def test_a_forked_process_fetches_for_itself(issuer, server, during):
     raw, other = issuer.token(), issuer.token(sid="session-2")
     assert verifier.verify(raw)
     issuer.revoked["sids"] = ["session-1"]  # which only the child can know
-    parents = {verifier.keys._thread.ident, verifier.revocations._thread.ident}
+    parents = {thread_of(verifier.keys).ident, thread_of(verifier.revocations).ident}
     gate = threading.Event()
     list_answer = server.answers[issuer.list_path]
 
@@ -180,26 +181,25 @@ def test_a_forked_process_fetches_for_itself(issuer, server, during):
         outcomes = together(4, lambda: verifier.verify(other).sid)
         outcomes += together(4, lambda: verifier.verify(raw))
         issuer.revoked["sids"] = []  # in the child's memory only
-        threads = [verifier.keys._thread, verifier.revocations._thread]
+        threads = [thread_of(verifier.keys), thread_of(verifier.revocations)]
         return [outcomes, [thread.is_alive() for thread in threads]]
 
     with contextlib.ExitStack() as stack:
         if during == "a fetch":
             server.answers[issuer.list_path] = Answer(body=issuer.document().encode(), gate=gate)
-            with verifier.revocations._changed:
-                verifier.revocations._wake_thread()
+            start_reading(verifier.revocations)
             server.wait_for(issuer.list_path, 2)
-            assert verifier.revocations._busy
+            assert is_reading(verifier.revocations)
             server.answers[issuer.list_path] = list_answer
         elif during == "a lock":
             for polled in (verifier.keys, verifier.revocations):
-                stack.enter_context(polled._changed)
-                stack.enter_context(polled._lock)
+                for lock in reversed(locks_of(polled)):
+                    stack.enter_context(lock)
         result = in_child(child)
     gate.set()
     assert result == [["session-2"] * 4 + ["revoked"] * 4, [True, True]]
     # Nothing has changed here.
-    assert {verifier.keys._thread.ident, verifier.revocations._thread.ident} == parents
+    assert {thread_of(verifier.keys).ident, thread_of(verifier.revocations).ident} == parents
     if during != "a fetch":
         assert verifier.verify(raw)
 
@@ -207,7 +207,7 @@ def test_a_forked_process_fetches_for_itself(issuer, server, during):
 def test_the_threads_end_with_the_verifier(issuer):
     verifier = issuer.verifier(poll_interval=timedelta(seconds=0.05))
     assert verifier.verify(issuer.token())
-    threads = [verifier.keys._thread, verifier.revocations._thread]
+    threads = [thread_of(verifier.keys), thread_of(verifier.revocations)]
     assert all(thread.is_alive() and thread.daemon for thread in threads)
     del verifier
     gc.collect()
