@@ -23,7 +23,7 @@ from . import jws
 MAX_BYTES = 32 * 1024 * 1024
 """A longer document is refused. This is enough for about 600,000 ids."""
 MAX_ENTRIES = 500_000
-"""At most so many ids are published."""
+"""At most this many ids are published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
