@@ -48,6 +48,7 @@ def test_the_selected_sessions_are_revoked_and_no_others(user):
     assert stored(chosen[2]).revoked_reason == "logout"
 
 
+@pytest.mark.django_db
 def test_a_page_names_twenty_users_and_says_how_many_more_there_are():
     users = [get_user_model().objects.create_user(f"user {number:02}") for number in range(22)]
     chosen = [sessions.start(user).session for user in users]
