@@ -80,7 +80,7 @@ def revoke_all(
     Raises:
         ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    users = [user] if isinstance(user, AbstractBaseUser) else list(user)
+    users = [cast(AbstractBaseUser, user)] if isinstance(user, models.Model) else list(user)
     rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
     count = revoke_rows(rows, reason=reason, note=note, by=by)
     end_acting(users, reason=reason, note=note, by=by)
