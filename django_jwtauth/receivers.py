@@ -59,12 +59,13 @@ def user_was_saved(
         end_for_user_change(instance)
 
 
-def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
+def user_was_deleted(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     """End the sessions in which the deleted user acts as somebody else, and let this process see all of it at once.
 
-    The user's own sessions have been revoked by ``models.REVOKE``.
+    The user's own sessions have been revoked by ``models.REVOKE``. Of a user in several tables, Django deletes one row
+    after the other, and with ``keep_parents`` only some: what counts is the row of the user model.
     """
-    if _is_ours(instance, using):
+    if sender._meta.concrete_model is get_user_model()._meta.concrete_model and _is_ours(instance, using):
         end_acting([instance], reason=RevokedReason.USER_DELETED)
         revocation_cache.mark_stale_on_commit(using)
 
