@@ -196,8 +196,7 @@ class JWTAuthentication(BearerAuthentication):
             raise InvalidTokenError("invalid")
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
-        if reason := session.refusal(session.database_now, ends_at=session.expires_at):
-            raise InvalidTokenError(reason)
+        session.raise_for_refusal(session.database_now, ends_at=session.expires_at)
         if session.subject != token.subject:
             raise InvalidTokenError("invalid", code="user_not_found")
         return session.user, token

@@ -4,9 +4,9 @@ No token is stored, and no hash of one.
 """
 
 import hmac
+import logging
 import secrets
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any, Self, TypeVar
 
@@ -18,9 +18,13 @@ from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
 from . import conf
+from .binding import UNKNOWN_KEY_HELP, Binding, bind, binding
 from .database import DatabaseNow, database_now
+from .errors import InvalidTokenError
 from .keys import b64url_encode
 from .request_info import MAX_USER_AGENT_LENGTH
+
+logger = logging.getLogger("django_jwtauth")
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
@@ -187,7 +191,7 @@ class RefreshToken(models.Model):
     last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires at the latest"), db_index=True)
-    auth_hash = models.BinaryField(editable=False)
+    auth_hash = models.BinaryField(editable=False)  # see `binding`
     audience = models.CharField(_("audience"), max_length=255, blank=True)
     scope = models.TextField(_("scope"), blank=True)
     auth_time = models.DateTimeField(_("authenticated"))
@@ -264,15 +268,27 @@ class RefreshToken(models.Model):
 
     def bind(self, user: AbstractBaseUser) -> None:
         """Bind the session to the user's present password. Does not save."""
-        self.auth_hash = self._auth_hash(next(_session_auth_hashes(user)))
+        self.auth_hash = bind(bytes(self.secret), user)
+
+    def binding_to(self, user: AbstractBaseUser) -> Binding:
+        """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
+        return binding(bytes(self.secret), bytes(self.auth_hash), user)
 
     def is_bound_to(self, user: AbstractBaseUser) -> bool:
-        """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
-        stored = bytes(self.auth_hash)
-        return any(hmac.compare_digest(self._auth_hash(value), stored) for value in _session_auth_hashes(user))
+        """Tell whether the session is certainly bound to the user's present password."""
+        return self.binding_to(user) is Binding.PRESENT
 
-    def _auth_hash(self, session_auth_hash: str) -> bytes:
-        return hmac.digest(bytes(self.secret), b"auth_hash " + session_auth_hash.encode(), "sha256")
+    def raise_for_refusal(self, now: datetime, *, ends_at: datetime) -> None:
+        """Refuse every token of this session, unless :meth:`refusal` finds no reason. Arguments as there.
+
+        Raises:
+            InvalidTokenError: with the reason.
+        """
+        reason = self.refusal(now, ends_at=ends_at)
+        if reason == "key_changed":
+            logger.error("Session %s of user %s is refused: %s", self.pk, self.user_id, UNKNOWN_KEY_HELP)
+        if reason:
+            raise InvalidTokenError(reason)
 
     def refusal(self, now: datetime, *, ends_at: datetime) -> str:
         """Return the reason why every token of this session is refused; empty if they are accepted.
@@ -289,7 +305,7 @@ class RefreshToken(models.Model):
             return "session_expired"
         if not self.user.is_active or (self.actor and not self._has_active_actor()):
             return "user_inactive"
-        return "" if self.is_bound_to(self.user) else "password_changed"
+        return _REFUSALS[self.binding_to(self.user)]
 
     def _has_active_actor(self) -> bool:
         """Tell whether the person who acts as the user is active. One query; there are few such sessions."""
@@ -301,14 +317,7 @@ class RefreshToken(models.Model):
         return actor is not None and actor.is_active
 
 
-def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:
-    """Yield the hashes that Django's own sessions are bound to: the present one, then those of fallback keys."""
-    if not hasattr(user, "get_session_auth_hash"):
-        yield ""  # a user model without passwords; django.contrib.auth.login() does the same
-        return
-    yield user.get_session_auth_hash()
-    if hasattr(user, "get_session_auth_fallback_hash"):
-        yield from user.get_session_auth_fallback_hash()
+_REFUSALS = {Binding.PRESENT: "", Binding.CHANGED: "password_changed", Binding.UNKNOWN_KEY: "key_changed"}
 
 
 class BlacklistedTokenQuerySet(RevocationQuerySet["BlacklistedToken"]):
