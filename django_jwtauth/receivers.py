@@ -14,9 +14,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
 from . import revocation_cache
-from .models import RefreshToken, RevokedReason, user_key
+from .models import RefreshToken, RevokedReason
 from .sessions._password import end_for_user_change, upgrade_hash
 from .sessions._revoke import end_acting
+from .users import is_active, user_key
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -54,7 +55,7 @@ def user_was_saved(
         update_fields is None
         or "password" in update_fields
         # Only is_active was saved. The object's password may be outdated, so it must not decide anything.
-        or ("is_active" in update_fields and not instance.is_active)
+        or ("is_active" in update_fields and not is_active(instance))
     ):
         end_for_user_change(instance)
 

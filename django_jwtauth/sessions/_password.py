@@ -14,7 +14,8 @@ from .. import revocation_cache
 from ..binding import UNKNOWN_KEY_HELP, Binding
 from ..database import write
 from ..errors import InvalidTokenError
-from ..models import RefreshToken, RevokedReason, user_key
+from ..models import RefreshToken, RevokedReason
+from ..users import is_active, user_key
 from ._revoke import BATCH, end_acting, revoke_all, revoke_ids, revoke_rows, session_id
 
 logger = logging.getLogger("django_jwtauth")
@@ -68,7 +69,7 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
     Called after each save that may have changed either. One statement if nothing changed. A new password also ends the
     sessions in which the user acts as somebody else: they may have been started by a thief of the old password.
     """
-    if not user.is_active:
+    if not is_active(user):
         revoke_all(user, reason=RevokedReason.USER_INACTIVE)
         return
     sessions = RefreshToken.objects.of(user).unrevoked().only("secret", "auth_hash")

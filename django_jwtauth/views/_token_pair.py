@@ -15,6 +15,7 @@ from .. import grants, serializers, sessions
 from ..errors import InvalidTokenError
 from ..sessions import TokenPair
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from ..users import is_active
 from ._base import JWTAuthView
 
 
@@ -84,7 +85,7 @@ class TokenView(TokenPairView):
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
         user = authenticate(request=request._request, **credentials)
-        return user if user is not None and user.is_active else None
+        return user if user is not None and is_active(user) else None
 
     @sensitive_variables("credentials", "user", "pair")
     def _sign_in(self, request: Request) -> Response:
