@@ -133,10 +133,11 @@ def _backend(path: str) -> Any:
 
 
 def _follows_rule(user: AbstractBaseUser) -> bool:
-    path = conf.get_config().user_authentication_rule
-    if path is None:
+    source = conf.get_config().user_authentication_rule
+    if source is None:
         return True
-    result = import_string(path)(user)
+    rule = import_string(source) if isinstance(source, str) else source
+    result = rule(user)
     if not isinstance(result, bool):  # a coroutine would count as true
         raise TypeError(f"{_RULE} must return a bool, not {type(result).__name__}.")
     return result

@@ -22,8 +22,9 @@ def start(request):
         raise PermissionDenied
     amr = dict.fromkeys(AMR.get(record["method"], record["method"]) for record in records)
     auth_time = datetime.fromtimestamp(records[-1]["at"], UTC)
+    acr = "two-factor" if "mfa" in amr else ""
     backend = request.session[BACKEND_SESSION_KEY]
-    return sessions.start(request.user, request=request, amr=[*amr], auth_time=auth_time, backend=backend)
+    return sessions.start(request.user, request=request, amr=[*amr], acr=acr, auth_time=auth_time, backend=backend)
 
 
 class SessionTokenView(TokenPairView):

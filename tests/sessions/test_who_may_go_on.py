@@ -294,10 +294,11 @@ def vague_rule(user):
     return user.username
 
 
-@override_settings(JWTAUTH={"USER_AUTHENTICATION_RULE": HERE + "is_no_robot"})
-def test_a_rule_of_the_project_refuses_more(client, user, staff):
+@pytest.mark.parametrize("rule", [is_no_robot, HERE + "is_no_robot"], ids=["function", "path"])
+def test_a_rule_of_the_project_refuses_more(client, user, staff, settings, rule):
+    settings.JWTAUTH = {"USER_AUTHENTICATION_RULE": rule}
     robot = get_user_model().objects.create_user("robot", password="x")
-    assert client.post("/auth/token/", {"username": "robot", "password": "x"}).json()["reason"] == "user_inactive"
+    assert client.post("/auth/token/", {"username": "robot", "password": "x"}).json()["reason"] == "credentials"
     with pytest.raises(InvalidTokenError):
         sessions.start(robot)
     pair, acting = sessions.start(user), sessions.start(staff, actor=user, refreshable=True)
