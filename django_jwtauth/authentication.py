@@ -168,7 +168,8 @@ class BearerAuthentication(BaseAuthentication):
 class JWTAuthentication(BearerAuthentication):
     """Authenticates by an access token, and loads the user through the token's session with one query.
 
-    Ending the session, deactivating the user and changing the password take effect at the next request.
+    Ending the session, deactivating the user and changing the password take effect at the next request. So does
+    whatever else keeps Django from loading the user: the default manager, or the backend that signed the user in.
     """
 
     @sensitive_variables()
@@ -178,6 +179,9 @@ class JWTAuthentication(BearerAuthentication):
 
     def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
         """Look up the session of a verified access token with one query.
+
+        The user is the object that Django would load for a session of its own. Where the project's manager or backends
+        have a say in that, this takes one more query.
 
         Args:
             token: The token.
@@ -196,10 +200,12 @@ class JWTAuthentication(BearerAuthentication):
             raise InvalidTokenError("invalid")
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
-        if reason := session.refusal(session.database_now, ends_at=session.expires_at):
-            raise InvalidTokenError(reason)
+        session.raise_for_refusal(session.database_now, ends_at=session.expires_at)
         if session.subject != token.subject:
             raise InvalidTokenError("invalid", code="user_not_found")
+        if session.backend and not hasattr(session.user, "backend"):
+            # As authenticate() notes it: a session that the user starts from here is judged by the same backend.
+            session.user.backend = session.backend
         return session.user, token
 
 

@@ -69,6 +69,30 @@ def _hook_problem(what: str, hook: Any, returns: type, *, at_sign_in: bool = Fal
     return None
 
 
+def check_rule(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E010: the rule about who may go on cannot be used."""
+    rule = None if _problems() else conf.get_config().user_authentication_rule
+    problem = "" if rule is None else _rule_problem(rule)
+    hint = "Set it to a function, or the dotted path of one: def rule(user), which returns True or False."
+    name = f"JWTAUTH['USER_AUTHENTICATION_RULE'] {rule!r}"
+    return [checks.Error(f"{name} {problem}.", hint=hint, id="jwtauth.E010")] if problem else []
+
+
+def _rule_problem(rule: Any) -> str:
+    if isinstance(rule, str):
+        try:
+            rule = import_string(rule)
+        except Exception as error:
+            return f"cannot be imported: {error}"
+    try:
+        inspect.signature(rule).bind(None)
+    except (TypeError, ValueError):
+        return "cannot be called with a user"
+    if inspect.iscoroutinefunction(rule):
+        return "is async"
+    return "" if _may_return(rule, bool, or_none=False) else "is annotated to return something else than a bool"
+
+
 def _may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
     """Tell whether a function's return annotation fits, or cannot be judged."""
     try:
@@ -312,7 +336,7 @@ def _name(item: object) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-CHECKS: Iterable[Any] = (check_settings, check_hooks, check_claims, check_subject, check_databases)
+CHECKS: Iterable[Any] = (check_settings, check_hooks, check_rule, check_claims, check_subject, check_databases)
 DEPLOY_CHECKS: Iterable[Any] = (
     check_proxy,
     check_cache,

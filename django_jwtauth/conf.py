@@ -137,6 +137,7 @@ class Config:
     )
     client_id: str = setting(Text(), default="first-party")
     subject_field: str = setting(Text(), default="pk")
+    user_authentication_rule: Callable[..., Any] | str | None = setting(OrNone(kind=Function()), default=None)
 
     access_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(minutes=5))
     refresh_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(days=14))

@@ -18,6 +18,7 @@ from ..errors import InvalidTokenError, JWTAuthError
 from ..refusals import MESSAGES, error_body
 from ..sessions import TokenPair
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from ..users import is_admitted
 from ._base import JWTAuthView
 
 
@@ -93,7 +94,8 @@ class TokenView(TokenPairView):
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
         user = authenticate(request=request._request, **credentials)
-        return user if user is not None and user.is_active else None
+        # Here too, so that somebody whom only the project's rule refuses gets the same response as anybody else.
+        return user if user is not None and is_admitted(user, getattr(user, "backend", "")) else None
 
     def get_challenge(self, request: Request, user: AbstractBaseUser) -> Mapping[str, Any] | None:
         """Return what the user must prove in addition, or ``None`` if the credentials are enough.

@@ -61,6 +61,22 @@ def strangely_typed(user, *, request, session) -> "NoSuchType":  # noqa: F821
     return []
 
 
+def good_rule(user) -> bool:
+    return True
+
+
+def rule_of_two(user, request):
+    return True
+
+
+def rule_of_a_text(user) -> str:
+    return "yes"
+
+
+async def async_rule(user):
+    pass
+
+
 class Claims(typing.TypedDict):
     tenant: str
 
@@ -120,6 +136,10 @@ def found():
 PROVOKED = [
     ("jwtauth.E001", jwtauth(ISSUER=5)),
     ("jwtauth.E002", jwtauth(CLAIMS_HOOKS=[HOOKS + "no_such_hook"])),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "no_such_rule")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "rule_of_two")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "rule_of_a_text")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "async_rule")),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_without_session"])),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "not_callable"])),
     ("jwtauth.E004", jwtauth(CLAIMS_HOOKS=[HOOKS + "async_hook"])),
@@ -185,6 +205,8 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         trusting("https://auth.example.com"),
         trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
+        jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "good_rule"),
+        jwtauth(USER_AUTHENTICATION_RULE=good_rule),
         {
             "CSRF_COOKIE_SAMESITE": "None",
             **jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
@@ -218,6 +240,8 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "trusted",
         "trusted-localhost",
         "hook",
+        "rule",
+        "rule itself",
         "cookies",
         "typed hooks",
         "our hooks",

@@ -35,6 +35,7 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}, {}]}, "JWTAUTH['SIGNING_KEYS'][1]"),
         ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}] * 2}, "JWTAUTH['SIGNING_KEYS']"),
         ({"SUBJECT_FIELD": 1}, "JWTAUTH['SUBJECT_FIELD']"),
+        ({"USER_AUTHENTICATION_RULE": "no_path"}, "JWTAUTH['USER_AUTHENTICATION_RULE']"),
         ({"CLAIMS_HOOKS": "a.b"}, "JWTAUTH['CLAIMS_HOOKS']"),
         ({"CLAIMS_HOOKS": [len]}, "JWTAUTH['CLAIMS_HOOKS']"),
         ({"CLAIMS": ["email"]}, "JWTAUTH['CLAIMS']"),

@@ -167,6 +167,14 @@ def names_of_cookies(user, rf):
     return sorted(APIClient().post("/auth/browser/login/", body).cookies.keys() - {"csrftoken"})
 
 
+def is_not_ada(user):
+    return user.username != "ada"
+
+
+def status_of_a_sign_in(user, rf):
+    return sign_in_for()[0]
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -178,6 +186,7 @@ EFFECTS = {
     "LEEWAY": (accepted_three_seconds_after_exp, "accepted", datetime.timedelta(0), "expired"),
     "SIGNING_KEYS": (signing_algorithm, "HS256", [{"alg": "HS512", "secret": SECRET}], "HS512"),
     "SUBJECT_FIELD": (claims("sub"), None, "username", "ada"),
+    "USER_AUTHENTICATION_RULE": (status_of_a_sign_in, 200, "tests.conf.test_effects.is_not_ada", 401),
     "CLAIMS_HOOKS": (claims("tenant"), None, ["tests.conf.test_effects.add_tenant"], "acme"),
     "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
     "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
