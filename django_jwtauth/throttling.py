@@ -108,8 +108,9 @@ class LoginThrottle(CountingThrottle):
         """Yield the three identities of a sign-in, as far as they are known."""
         if request.method != "POST":
             return  # not a sign-in: OPTIONS, or a request that gets a 405
-        num_proxies = conf.get_config().num_proxies
-        address = request_info.client_address(request._request, num_proxies=num_proxies)
+        config = conf.get_config()
+        num_proxies = config.num_proxies
+        address = request_info.client_address(request._request, num_proxies=num_proxies, header=config.proxy_header)
         username = _sent_username(request)
         # Without NUM_PROXIES, a private address may be a proxy's, which all clients share.
         is_known = address is not None and (num_proxies > 0 or not request_info.is_private(address))
