@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import conf, request_info, tokens
+from . import conf, counting, request_info, tokens
 from .errors import InvalidTokenError
 from .serializers import MAX_USERNAME_LENGTH
 
@@ -35,7 +35,7 @@ class CountingThrottle(BaseThrottle):
     """
 
     def __init__(self) -> None:
-        self._counted: list[str] = []
+        self._counted: list[tuple[str, int]] = []
         self._wait: float | None = None
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
@@ -58,7 +58,11 @@ class CountingThrottle(BaseThrottle):
                 window, elapsed = divmod(now, rate.seconds)
                 text = f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
                 digest = hmac.digest(config.throttle_key, text, "sha256").hex()
-                if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
+                key = f"jwtauth:throttle:{digest}"
+                count = counting.increment(key, timeout=rate.seconds)
+                if count:
+                    self._counted.append((key, rate.seconds))
+                if count > rate.limit:
                     self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
         except Exception:
             # Each cache backend raises its own errors.
@@ -75,26 +79,12 @@ class CountingThrottle(BaseThrottle):
 
     def release(self) -> None:
         """Take the attempt back, because it does not count after all."""
-        for key in self._counted:
+        for key, seconds in self._counted:
             try:
-                cache.decr(key)
-            except ValueError:
-                continue  # the window is over
+                counting.decrement(key, timeout=seconds)
             except Exception:
                 logger.warning("The cache is not available: an attempt stays counted.", exc_info=True)
         self._counted.clear()
-
-    def _count(self, key: str, seconds: int) -> int:
-        # The window may end, or the entry be evicted, between the two calls. Then try once more.
-        for _ in range(2):
-            cache.add(key, 0, timeout=seconds)
-            try:
-                count = cache.incr(key)
-            except ValueError:
-                continue
-            self._counted.append(key)
-            return count
-        return 0
 
 
 class LoginThrottle(CountingThrottle):
