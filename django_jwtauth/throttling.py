@@ -15,15 +15,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import conf, counting, request_info, tokens
+from . import conf, counting, request_info, tokens, usernames
 from .errors import InvalidTokenError
-from .serializers import MAX_USERNAME_LENGTH
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -148,9 +146,14 @@ def _folded(username: str) -> str:
 
     Otherwise an attacker could use another spelling for each guess, and each would have its own counter. The collations
     of MySQL and MariaDB ignore case, accents, invisible characters and trailing spaces, and some regard all digits of
-    the same value as equal. This function does the same as far as Unicode's categories tell.
+    the same value as equal. This function does the same as far as Unicode's categories tell. Where user names are
+    numbers, UUIDs or the like, it counts values.
     """
-    text = unicodedata.normalize("NFKD", username[:MAX_USERNAME_LENGTH]).casefold()
+    name = usernames.normalize(username)
+    if len(name) <= usernames.max_length():
+        with contextlib.suppress(*usernames.NOT_A_VALUE):
+            name = usernames.stored_form(name)
+    text = unicodedata.normalize("NFKD", name[: usernames.MAX_LENGTH]).casefold()
     kept = [char for char in text if unicodedata.category(char)[0] not in "CM"]
     return "".join(
         char if (value := unicodedata.numeric(char, None)) is None else f"{value:g}" for char in kept

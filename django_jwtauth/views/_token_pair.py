@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
 from django.views.decorators.debug import sensitive_variables
@@ -11,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from .. import grants, serializers, sessions
+from .. import grants, serializers, sessions, usernames
 from ..errors import InvalidTokenError
 from ..sessions import TokenPair
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
@@ -83,7 +82,7 @@ class TokenView(TokenPairView):
     @sensitive_variables()
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
-        user = authenticate(request=request._request, **credentials)
+        user = usernames.authenticate_by_name(request._request, credentials)
         return user if user is not None and user.is_active else None
 
     @sensitive_variables("credentials", "user", "pair")
