@@ -28,7 +28,7 @@ MESSAGES = {
     "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
     "csrf": _("CSRF check failed"),
     "not_authenticated": _("Authentication credentials were not provided."),
-    "conflict": _("Another refresh of this session is in progress; try again"),
+    "conflict": _("Other refreshes of this session came first; try again"),
 }
 """By reason."""
 MESSAGES_BY_CODE = {
