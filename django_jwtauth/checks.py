@@ -157,7 +157,7 @@ def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
     behind = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or getattr(settings, "USE_X_FORWARDED_HOST", False)
     if _problems() or not behind or conf.get_config().num_proxies:
         return []
-    hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For."
+    hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For or Forwarded."
     return [
         checks.Warning(
             "Django's settings imply a proxy, but NUM_PROXIES is 0: sign-ins cannot be throttled by address, and "

@@ -124,3 +124,7 @@ def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent(file_cache):
             signal.alarm(10)
             os._exit(counting.increment("count", timeout=60))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    # The same in this process, where it can be seen.
+    former = counting._lock
+    counting._renew_lock()
+    assert counting._lock is not former
