@@ -114,12 +114,13 @@ def _count_replay(session: RefreshToken) -> None:
 
 
 def _end_reused(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> None:
+    config = conf.get_config()
     if not revoke_rows(RefreshToken.objects.filter(pk=session.pk), reason=RevokedReason.REUSED, now=now):
         return  # the session has ended meanwhile, so there is nothing new to report
     logger.warning(
         "Refresh token reuse: session %s of user %s was revoked (request from %s).",
         session.pk,
         session.user_id,
-        request_info.client_address(request, num_proxies=conf.get_config().num_proxies),
+        request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header),
     )
     signals.refresh_token_reused.send_robust(RefreshToken, session=session, user=session.user, request=request)

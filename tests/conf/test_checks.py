@@ -18,6 +18,10 @@ from django_jwtauth.keys import Key
 OURS = "django_jwtauth.authentication.JWTAuthentication"
 SESSION = "rest_framework.authentication.SessionAuthentication"
 SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"}}
+FILE_CACHE = {
+    "CACHES": {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "x"}}
+}
+DATABASE_CACHE = "django.core.cache.backends.db.DatabaseCache"
 HOOKS = "tests.conf.test_checks."
 
 
@@ -153,6 +157,10 @@ PROVOKED = [
     ("jwtauth.W001", {"USE_X_FORWARDED_HOST": True}),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.OwnLocMemCache"}}}),
+    ("jwtauth.W002", FILE_CACHE),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": DATABASE_CACHE, "LOCATION": "cache"}}}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.TimedFileCache", "LOCATION": "x"}}}),
     ("jwtauth.W003", jwtauth(REFRESH_GRACE_PERIOD=datetime.timedelta(0))),
     ("jwtauth.W004", asymmetric()),
     ("jwtauth.W004", asymmetric(ISSUER="http://auth.example.com")),
@@ -230,6 +238,12 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
             "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
             **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
         },
+        {"CACHES": {"default": {"BACKEND": "tests.tools.caches.OwnCountingCache"}}},
+        {"CACHES": {"default": {"BACKEND": "no.such.Cache"}}},
+        {
+            **FILE_CACHE,
+            **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
+        },
     ],
     ids=[
         "defaults",
@@ -257,6 +271,9 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "unknown",
         "no-drf",
         "no-rates",
+        "own-cache",
+        "unusable-cache",
+        "no-rates-in-files",
     ],
 )
 def test_sound_settings_give_no_message(changes):

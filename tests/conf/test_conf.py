@@ -86,6 +86,8 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"THROTTLE_RATES": {"refresh": 10}}, "JWTAUTH['THROTTLE_RATES']['refresh']"),
         ({"NUM_PROXIES": None}, "JWTAUTH['NUM_PROXIES']"),
         ({"NUM_PROXIES": 1.5}, "JWTAUTH['NUM_PROXIES']"),
+        ({"PROXY_HEADER": "HTTP_X_FORWARDED_FOR"}, "JWTAUTH['PROXY_HEADER']"),
+        ({"PROXY_HEADER": "forwarded"}, "JWTAUTH['PROXY_HEADER']"),
         ({"PURGE_REVOKED_AFTER": "30"}, "JWTAUTH['PURGE_REVOKED_AFTER']"),
         ({"TRUSTED_ISSUERS": None}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not None"),
         ({"TRUSTED_ISSUERS": ["https://a.example"]}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not list"),

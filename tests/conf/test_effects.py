@@ -5,6 +5,7 @@ import json
 
 import jwt
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.test import override_settings
@@ -124,6 +125,12 @@ def second_failed_sign_in(user, rf):
     return [client.post("/auth/token/", {"username": "ada", "password": "x"}).status_code for _ in range(2)][1]
 
 
+def address_from_two_headers(user, rf):
+    headers = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=198.51.100.1"}
+    with override_settings(JWTAUTH={**getattr(settings, "JWTAUTH", {}), "NUM_PROXIES": 1}):
+        return sessions.start(user, request=rf.get("/", headers=headers)).session.ip_address
+
+
 def address_of_a_forwarded_request(user, rf):
     request = rf.get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": "203.0.113.7"})
     return sessions.start(user, request=request).session.ip_address
@@ -212,6 +219,7 @@ EFFECTS = {
     ),
     "THROTTLE_RATES": (second_failed_sign_in, 401, {"login": "1/min"}, 429),
     "NUM_PROXIES": (address_of_a_forwarded_request, "10.0.0.1", 1, "203.0.113.7"),
+    "PROXY_HEADER": (address_from_two_headers, "203.0.113.7", "Forwarded", "198.51.100.1"),
     "PURGE_REVOKED_AFTER": (purged_a_day_after_revocation, False, HOUR, True),
 }
 
