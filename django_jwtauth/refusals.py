@@ -32,7 +32,7 @@ MESSAGES = {
     "unverified_phone": _("The phone number must be verified before signing in"),
     "csrf": _("CSRF check failed"),
     "not_authenticated": _("Authentication credentials were not provided."),
-    "conflict": _("Another refresh of this session is in progress; try again"),
+    "conflict": _("Other refreshes of this session came first; try again"),
 }
 """By reason."""
 MESSAGES_BY_CODE = {
