@@ -22,6 +22,15 @@ _CLOCKS = {
 }
 SUPPORTED_VENDORS = tuple(_CLOCKS)
 
+# 1 if a statement of this connection would find the table. Asking for the table itself would abort the transaction on
+# PostgreSQL, and listing all tables may miss one that is in another schema of the search path.
+_TABLE_COUNTS = {
+    "sqlite": "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = %s",
+    "postgresql": "SELECT COUNT(to_regclass(%s))",
+    "mysql": "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s",
+}
+_seen_tables: set[tuple[str, str]] = set()
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 _POSTGRESQL_CONTENTION = {"40001", "40P01"}  # SQLSTATE: serialization failure, deadlock
@@ -67,6 +76,30 @@ def storable(moment: datetime) -> datetime:
     """Return an aware datetime in the form that the project's ``USE_TZ`` asks for."""
     # Not in the current time zone, which a request may have activated: rows are compared across requests.
     return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+def has_table(using: str, table: str) -> bool:
+    """Tell whether a table has been created. One statement until it has; then none.
+
+    Args:
+        using: The database.
+        table: The name of the table.
+    """
+    connection = connections[using]
+    if (using, table) in _seen_tables or connection.vendor not in _TABLE_COUNTS:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLE_COUNTS[connection.vendor], [table])
+        is_there = bool(cursor.fetchone()[0])
+    if is_there:
+        _seen_tables.add((using, table))
+    return is_there
+
+
+def forget_tables(using: str) -> None:
+    """Look again for the tables of a database, which may be about to change."""
+    for seen in [seen for seen in _seen_tables if seen[0] == using]:
+        _seen_tables.discard(seen)
 
 
 def write(statement: Callable[[], int], *, using: str) -> int:
