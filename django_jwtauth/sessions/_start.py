@@ -1,8 +1,10 @@
 """How a session starts, and how a later authentication of its user is recorded."""
 
+import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -20,6 +22,8 @@ from ._pair import TokenPair, make_pair, request_columns
 from ._revoke import revoke_ids, session_id
 
 logger = logging.getLogger("django_jwtauth.security")
+
+_announcement: ContextVar[Callable[[], object] | None] = ContextVar("jwtauth_announcement", default=None)
 
 MAX_LENGTH = 255
 """How many characters ``acr`` and ``audience`` may have."""
@@ -98,6 +102,7 @@ def start(
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
+    _announce()  # all that may fail comes before the session is written and others end
     session.save(force_insert=True)
     if session.actor:
         logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
@@ -139,6 +144,31 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
         raise PermissionDenied("Somebody else acts as the user of this session.")
     logger.info("Session %s: authenticated again.", pk)
     return row
+
+
+@contextlib.contextmanager
+def announcing(announce: Callable[[], object]) -> Iterator[None]:
+    """Have the sign-in in this block announced exactly once: when everything is ready, but nothing has been written.
+
+    Django's ``user_logged_in`` is sent in this way. Its receivers may fail, or refuse the sign-in by an exception; and
+    then no session may remain that nobody holds, and no other one may have ended for it.
+
+    Args:
+        announce: Announces the sign-in. It is called at the end of the block if no session was started in it.
+    """
+    token = _announcement.set(announce)
+    try:
+        yield
+        _announce()
+    finally:
+        _announcement.reset(token)
+
+
+def _announce() -> None:
+    announce = _announcement.get()
+    if announce is not None:
+        _announcement.set(None)
+        announce()
 
 
 def _lifetime(*, refreshable: bool) -> timedelta:

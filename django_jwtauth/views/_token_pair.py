@@ -14,6 +14,7 @@ from rest_framework.throttling import BaseThrottle
 from .. import grants, serializers, sessions
 from ..errors import InvalidTokenError
 from ..sessions import TokenPair
+from ..sessions._start import announcing
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from ._base import JWTAuthView
 
@@ -92,8 +93,8 @@ class TokenView(TokenPairView):
         user = self.authenticate_user(request, credentials)
         if user is None:
             raise InvalidTokenError("credentials", code="no_active_account")
-        pair = self.start(request, user, **grants.for_clients(scope, resource))
-        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        with announcing(lambda: user_logged_in.send(sender=type(user), request=request._request, user=user)):
+            pair = self.start(request, user, **grants.for_clients(scope, resource))
         return self.respond(request, pair)
 
     def _uncount_attempt(self) -> None:
