@@ -21,6 +21,8 @@ class JWTAuthConfig(AppConfig):
 
         for check in checks.CHECKS:
             django_checks.register(check, django_checks.Tags.security)
+        for check in checks.DATABASE_CHECKS:
+            django_checks.register(check, django_checks.Tags.database)
         for check in checks.DEPLOY_CHECKS:
             django_checks.register(check, django_checks.Tags.security, deploy=True)
         signals.pre_migrate.connect(receivers.tables_will_change)

@@ -20,6 +20,7 @@ from rest_framework.settings import api_settings
 from . import conf, revocation_cache
 from .cookies import read_cookie
 from .csrf import enforce_csrf
+from .database import observe_clock
 from .errors import InvalidTokenError
 from .refusals import error_body
 from .verifier import AccessToken, verify_any
@@ -194,6 +195,7 @@ class JWTAuthentication(BearerAuthentication):
         session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
         if session is None:
             raise InvalidTokenError("invalid")
+        observe_clock(session.database_now, leeway=conf.get_config().leeway)
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
         if reason := session.refusal(session.database_now, ends_at=session.expires_at):

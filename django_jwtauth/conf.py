@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from ._core.clock import issuer_clock
 from ._core.remote import ASYMMETRIC_ALGORITHMS
 from ._core.setting_kinds import (
     BOOLEAN,
@@ -317,6 +318,7 @@ def _local_issuer(config: Config, problems: list[str]) -> LocalIssuer | None:
             max_lifetime=config.access_token_lifetime,
             max_token_length=config.max_token_length,
             cache_size=config.token_cache_size,
+            clock=issuer_clock,
         ),
     )
 

@@ -1,5 +1,6 @@
 """What our rules need of a database: its clock, and single statements that succeed despite contention."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,10 @@ from django.db.models import BigIntegerField
 from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
+
+from ._core.clock import issuer_clock
+
+logger = logging.getLogger("django_jwtauth")
 
 # The clock in microseconds since 1970, whatever the time zones of server, connection and project.
 # (Django's Now() returns MySQL's local time as if it were UTC.)
@@ -49,6 +54,37 @@ def database_now(using: str) -> datetime:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {_clock_sql(connections[using])}")
         return _from_microseconds(cursor.fetchone()[0])
+
+
+def observe_clock(now: datetime, *, leeway: timedelta) -> float:
+    """Compare the clock of this process with the database's, and warn if they differ: once, until they agree again.
+
+    Args:
+        now: The database's time, which has just been read.
+        leeway: By how much they may differ.
+
+    Returns:
+        By how many seconds this process is ahead; negative if it is behind, and 0 within the leeway.
+    """
+    ahead, is_news = issuer_clock.observe(epoch(now), leeway=leeway.total_seconds())
+    if is_news:
+        logger.warning(
+            "The clock of this process is %.0f seconds %s the database's. Other services may refuse its access tokens. "
+            "Set the clocks right.",
+            abs(ahead),
+            "ahead of" if ahead > 0 else "behind",
+        )
+    return ahead
+
+
+def clock_difference(using: str) -> float:
+    """Return by how many seconds the clock of this process is surely ahead of the database's, or behind. One statement.
+
+    The time that the statement takes counts as no difference.
+    """
+    before = time.time()
+    there = epoch(database_now(using))
+    return max(before - there, 0.0) or min(time.time() - there, 0.0)
 
 
 class DatabaseNow(Func):

@@ -20,6 +20,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from . import conf
+from ._core.clock import issuer_clock
 from ._core.polling import CachedValue, Reading
 from ._core.revocation_list import RevocationList
 from .database import epoch
@@ -92,7 +93,8 @@ class LocalRevocations(CachedValue[LocalList]):
             or last.fully_read_at <= self._wrong_since
             or self._began - last.fully_read_at >= FULL_READ_SECONDS
         )
-        oldest = timezone.now() - conf.get_config().revocation_retention
+        # By the clock that judges the tokens: an entry must not leave the list before they expire.
+        oldest = timezone.now() - timedelta(seconds=issuer_clock.ahead()) - conf.get_config().revocation_retention
         if not settings.USE_TZ:
             oldest -= SUMMER_TIME
         sids: dict[str, datetime] = {}
