@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import conf, request_info, tokens
+from . import audit, conf, request_info, tokens
 from .errors import InvalidTokenError
 from .serializers import MAX_USERNAME_LENGTH
 
@@ -65,7 +65,8 @@ class CountingThrottle(BaseThrottle):
             logger.warning("The cache is not available: throttles let everything pass.", exc_info=True)
             return True
         if self._wait is not None:
-            logger.warning("Throttled: %s.", type(self).__name__)
+            name = type(self).__name__
+            logger.warning("Throttled: %s.", name, extra=audit.fields("throttled", reason=name))
             self.release()  # a refused attempt does not count, or it would extend the lock
             return False
         return True

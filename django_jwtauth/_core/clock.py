@@ -1,4 +1,4 @@
-"""The clock by which the issuer's own tokens are judged: this process's, unless it is known to be ahead of the database's.
+"""The clock that judges the issuer's own tokens: this process's, unless it is known to be ahead of the database's.
 
 An access token is issued at the earlier of the two times. A process whose clock is ahead would find that it expires too
 early, or that it has expired before it was sent. So such a process judges by the database's time, as far as it can be

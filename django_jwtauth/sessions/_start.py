@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, grants, signals, tokens
+from .. import audit, conf, grants, signals, tokens
 from ..database import write
 from ..errors import InvalidTokenError
 from ..models import RefreshToken, RevokedReason, subject_of, user_key
@@ -105,8 +105,11 @@ def start(
     _announce()  # all that may fail comes before the session is written and others end
     session.save(force_insert=True)
     if session.actor:
-        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
+        about = _about("acting_started", session)
+        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id, extra=about)
     else:
+        about = _about("session_started", session)
+        logger.info("Session %s of user %s has started.", session.pk, session.user_id, extra=about)
         _end_surplus(session, user)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return make_pair(session, access, now=now, refreshable=refreshable)
@@ -142,7 +145,7 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
         raise InvalidTokenError("revoked")
     if not count:
         raise PermissionDenied("Somebody else acts as the user of this session.")
-    logger.info("Session %s: authenticated again.", pk)
+    logger.info("Session %s: authenticated again.", pk, extra=_about("stepped_up", row))
     return row
 
 
@@ -171,6 +174,10 @@ def _announce() -> None:
         announce()
 
 
+def _about(event: str, session: RefreshToken) -> dict[str, Any]:
+    return audit.fields(event, session=session.pk, user=session.user_id, address=session.ip_address)
+
+
 def _lifetime(*, refreshable: bool) -> timedelta:
     config = conf.get_config()
     return config.session_lifetime if refreshable else config.access_token_lifetime
@@ -186,7 +193,7 @@ def _end_surplus(session: RefreshToken, user: AbstractBaseUser) -> None:
     beyond = others.order_by("-created_at", "-pk").values_list("pk", "created_at")[limit - 1 :]
     # No session that is newer than this one: of two sign-ins at once, each would end the other's.
     surplus = [pk for pk, created_at in beyond if created_at <= now]
-    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now)
+    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now, user=user_key(user))
 
 
 def _check_methods(amr: Sequence[str], acr: str) -> None:

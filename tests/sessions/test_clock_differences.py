@@ -1,4 +1,4 @@
-"""Clocks that are ten minutes apart: what a process issues, it also accepts, as long as it says, and until it is revoked."""
+"""Clocks that are ten minutes apart: a process accepts what it issued, as long as it says, and until it is revoked."""
 
 import datetime
 import time
