@@ -1,5 +1,6 @@
 """What our rules need of a database: its clock, and single statements that succeed despite contention."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core import mail
 from django.db import NotSupportedError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField
@@ -136,6 +138,34 @@ def forget_tables(using: str) -> None:
     """Look again for the tables of a database, which may be about to change."""
     for seen in [seen for seen in _seen_tables if seen[0] == using]:
         _seen_tables.discard(seen)
+
+
+_test_scopes = itertools.count(1)
+_state = {"scope": 0}
+
+
+def is_testing() -> bool:
+    """Tell whether Django's test environment has been set up in this process."""
+    return hasattr(mail, "outbox")
+
+
+def test_scope() -> tuple[int, int]:
+    """Return two numbers for the test that runs, so that what one test leaves in memory means nothing to the next.
+
+    Returns:
+        The number that :func:`begin_test_scope` has set last; and the number of the transaction that the
+        ``TestCase`` of this thread will roll back. Both are 0 outside of tests, the latter also in other threads.
+    """
+    for connection in connections.all(initialized_only=True):
+        for block in reversed(connection.atomic_blocks):
+            if getattr(block, "_from_testcase", False):
+                return _state["scope"], block.__dict__.setdefault("_jwtauth_scope", next(_test_scopes))
+    return _state["scope"], 0
+
+
+def begin_test_scope() -> None:
+    """Let what is in memory mean nothing any more. Only in tests: the processes of a server must agree on it."""
+    _state["scope"] = next(_test_scopes)
 
 
 def write(statement: Callable[[], int], *, using: str) -> int:
