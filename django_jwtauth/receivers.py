@@ -81,7 +81,12 @@ def tables_will_change(using: str, **kwargs: Any) -> None:
 
 
 def tables_were_created(using: str, **kwargs: Any) -> None:
-    """After ``migrate``: look at once, so that no later save of a user has to."""
+    """After ``migrate``: look at once, so that no later save of a user has to.
+
+    A ``TransactionTestCase`` sends this signal too, when it has emptied the tables.
+    """
+    if database.is_testing():
+        database.begin_test_scope()
     database.forget_tables(using)
     if using == RefreshToken.write_alias():
         _has_sessions_table(using)

@@ -22,6 +22,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from . import audit, conf, request_info, tokens
+from .database import test_scope
 from .errors import InvalidTokenError
 from .serializers import MAX_USERNAME_LENGTH
 
@@ -49,6 +50,7 @@ class CountingThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:
         config = conf.get_config()
         now = time.time()
+        scope = "{} {} ".format(*found) if any(found := test_scope()) else ""
         # Outside of the try: an unreadable body is an error of the client, an unknown rate one of the project.
         counters = [(name, config.throttle_rates[name], identity) for name, identity in self.identities(request)]
         try:
@@ -56,7 +58,7 @@ class CountingThrottle(BaseThrottle):
                 if rate is None:
                     continue
                 window, elapsed = divmod(now, rate.seconds)
-                text = f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
+                text = f"{scope}{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
                 digest = hmac.digest(config.throttle_key, text, "sha256").hex()
                 if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
                     self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
