@@ -34,7 +34,7 @@ METADATA_MAX_AGE = 300
 REVOCATIONS_MAX_AGE = 1
 """How many seconds caches may keep the revocation list. The copy of the serving process may be just as old."""
 SIGNING_PERIOD = 30
-"""After so many seconds a list that has not changed is signed again."""
+"""How many seconds a signed list is served, as long as nothing changes, before it is signed again."""
 REPLAY_SECONDS = 2 * SIGNING_PERIOD
 """How many seconds an attacker who withholds newer lists can replay an old one."""
 

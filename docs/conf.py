@@ -25,7 +25,8 @@ release = "0.1.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = True
-nitpick_ignore = [("py:exc", "PermissionDenied")]  # an exception of Django's
+# Exceptions of Django and REST framework, whose documentation is not linked.
+nitpick_ignore = [("py:exc", "PermissionDenied"), ("py:exc", "ValidationError")]
 
 html_theme = "furo"
 html_title = "django-jwtauth"

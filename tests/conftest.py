@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -8,6 +9,11 @@ from rest_framework.test import APIClient
 from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.models import RefreshToken
 from tests.tools.clocks import stop_clock
+
+# A few examples of each property at once, and many in `tox -e long`. A busy machine is no failure.
+hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=400, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,6 @@ from tests.tools.scopes import (
     R,
     W,
     allowed,
-    jwtauth,
     post,
     source,
     state,
@@ -32,16 +31,6 @@ from tests.tools.scopes import (
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.tools.scopes")]
-
-
-@pytest.fixture
-def configure(settings):
-    def configure(**more):
-        settings.JWTAUTH = jwtauth(**more)
-
-    configure()
-    yield configure
-    state.clear()
 
 
 # Asked for at sign-in, allowed by AUDIENCES, asked for at a refresh; the audience at sign-in, and after the refresh.

@@ -27,7 +27,6 @@ from tests.tools.scopes import (
     W,
     X,
     allowed,
-    jwtauth,
     post,
     source,
     state,
@@ -35,16 +34,6 @@ from tests.tools.scopes import (
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.tools.scopes")]
-
-
-@pytest.fixture
-def configure(settings):
-    def configure(**more):
-        settings.JWTAUTH = jwtauth(**more)
-
-    configure()
-    yield configure
-    state.clear()
 
 
 def enforced_scopes(client, raw):

@@ -27,7 +27,7 @@ from tests.tools.http import bearer
 KEY = Key.generate("ES256")
 PUBLIC_KEYS = KeySet([Key.from_pem(KEY.public_pem(), alg="ES256")])
 # The database is only read, and each example is judged by itself.
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 given_by_hook = {}
 

@@ -16,9 +16,9 @@ from django_jwtauth import conf, sessions
 from django_jwtauth._core import jws
 from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication, StatelessUser
-from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
 from tests.tools.http import bearer
+from tests.tools.not_before import verdict
 
 AUDIENCE = "https://orders.example.com"
 SECOND = datetime.timedelta(seconds=1)
@@ -116,14 +116,6 @@ def trust(settings, *trusted, entry=None, **more):
         "TRUSTED_ISSUERS": {issuer.name: dict(entry or {}) for issuer in trusted},
         **more,
     }
-
-
-def verdict(raw, cls=StatelessJWTAuthentication):
-    try:
-        cls().authenticate_token(raw)
-    except InvalidTokenError as error:
-        return error.reason
-    return "accepted"
 
 
 def until(reason, raw, seconds=20):

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from example_project.demo.story import Stage, Story
 from tests.tools.demo import MANAGE, assert_nothing_left, broken, manage
 
 
-def test_story_holds(environment, tmp_path):
+def assert_holds(environment):
     done = manage(environment, "demo", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     steps = re.findall(r"^ok     (.+?)( It took [0-9.]+ seconds\.)?$", done.stdout, re.MULTILINE)
@@ -28,7 +29,17 @@ def test_story_holds(environment, tmp_path):
     assert ["signs out" in line or "Started again" in line for line, took in steps] == [bool(took) for _, took in steps]
     assert done.stdout.endswith("Everything works as promised.\n")
     assert_nothing_left(done.stdout)
-    assert list(tmp_path.iterdir()) == []  # the demo's own database and key are not touched
+    assert not Path(environment["DEMO_DATABASE"]).exists()  # the demo's own database is not touched
+
+
+def test_story_holds(environment, tmp_path):
+    assert_holds(broken(environment, tmp_path))
+
+
+@pytest.mark.long
+def test_story_holds_with_the_real_settings(environment, tmp_path):
+    assert_holds(environment)
+    assert list(tmp_path.iterdir()) == []  # nor is the demo's own key
 
 
 ONLY_ADA = """
@@ -55,8 +66,14 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "JWTAUTH = {**JWTAUTH, 'REFRESH_GRACE_PERIOD': timedelta(0)}",
             "A refresh within REFRESH_GRACE_PERIOD",
             id="no-grace-period",
+            marks=pytest.mark.long,
         ),
-        pytest.param("JWTAUTH = {**JWTAUTH, 'CLAIMS_HOOKS': []}", "The stateless view answers", id="no-claims-hook"),
+        pytest.param(
+            "JWTAUTH = {**JWTAUTH, 'CLAIMS_HOOKS': []}",
+            "The stateless view answers",
+            id="no-claims-hook",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "REST_FRAMEWORK = {**REST_FRAMEWORK, 'DEFAULT_PERMISSION_CLASSES': []}",
             "The orders API accepts the access token",
@@ -71,12 +88,21 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "JWTAUTH = {**JWTAUTH, 'AUDIENCE': 'orders-only'}",
             "The stock service, which has no database, accepts",
             id="for-one-service-only",
+            marks=pytest.mark.long,
         ),
         pytest.param(
-            "CORS_URLS_REGEX = '^/none/'", "Both services let scripts of the page's origin", id="no-other-origin"
+            "CORS_URLS_REGEX = '^/none/'",
+            "Both services let scripts of the page's origin",
+            id="no-other-origin",
+            marks=pytest.mark.long,
         ),
-        pytest.param(ONLY_ADA, "In the stock service the groups in the token decide", id="no-group-for-mary"),
-        pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept"),
+        pytest.param(
+            ONLY_ADA,
+            "In the stock service the groups in the token decide",
+            id="no-group-for-mary",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept", marks=pytest.mark.long),
     ],
 )
 def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, settings, step):
@@ -88,12 +114,20 @@ def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, set
     [
         pytest.param("raise RuntimeError", "The services start.", id="server-does-not-start"),
         pytest.param(OPEN_STOCK, "The stock service, which has no database, accepts", id="open-to-everybody"),
-        pytest.param(ANYBODY_CHANGES, "In the stock service the groups in the token decide", id="anybody-changes"),
         pytest.param(
-            "CORS_ALLOW_ALL_ORIGINS = True", "Both services let scripts of the page's origin", id="any-origin"
+            ANYBODY_CHANGES,
+            "In the stock service the groups in the token decide",
+            id="anybody-changes",
+            marks=pytest.mark.long,
         ),
-        pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list"),
-        pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old"),
+        pytest.param(
+            "CORS_ALLOW_ALL_ORIGINS = True",
+            "Both services let scripts of the page's origin",
+            id="any-origin",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list", marks=pytest.mark.long),
+        pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old", marks=pytest.mark.long),
     ],
 )
 def test_check_fails_where_the_stock_service_is_wrong(environment, tmp_path, settings, step):
@@ -109,7 +143,8 @@ def assert_wrong(environment, step):
     assert_nothing_left(done.stdout)
 
 
-def test_check_that_is_terminated_leaves_nothing(environment):
+def test_check_that_is_terminated_leaves_nothing(environment, tmp_path):
+    environment = broken(environment, tmp_path)
     with subprocess.Popen([*MANAGE, "demo", "--check"], env=environment, stdout=subprocess.PIPE, text=True) as check:
         try:
             head = check.stdout.readline()

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django_jwtauth import sessions
 from example_project.demo import accounts
 from example_project.demo.management.commands.demo import _is_worth_a_line
-from tests.tools.demo import OPTIONS, broken, free_port, manage
+from tests.tools.demo import OPTIONS, broken, free_port, manage, manage_each
 
 
 @pytest.mark.parametrize(
@@ -28,30 +28,28 @@ def test_polls_of_the_stock_service_are_not_worth_a_line(level, request_line, sh
     assert _is_worth_a_line(record) is shown
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_demo_says_that_a_port_is_taken_and_does_nothing(environment, tmp_path, option):
+def test_demo_refuses_ports_that_are_taken_or_cannot_be_used_and_does_nothing(environment, tmp_path):
+    one, two = str(free_port()), str(free_port())
     with socket.create_server(("127.0.0.1", 0)) as server:
-        ports = {name: str(free_port()) for name in OPTIONS} | {option: str(server.getsockname()[1])}
-        done = manage(environment, "demo", *itertools.chain(*ports.items()))
-    assert done.returncode == 1
-    assert f"is in use by another program. Choose another: manage.py demo {option} NUMBER" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("ports", "message"),
-    [
-        (("8765", "8765", "8766"), "The servers need three ports"),
-        (("8765", "8766", "8765"), "The servers need three ports"),
-        (("0", "8765", "8766"), "Port 0 cannot be used"),
-        (("8765", "65536", "8766"), "Port 65536 cannot be used"),
-        (("8765", "8766", "65536"), "Port 65536 cannot be used"),
-    ],
-)
-def test_demo_says_that_ports_are_none(environment, tmp_path, ports, message):
-    done = manage(environment, "demo", *itertools.chain(*zip(OPTIONS, ports, strict=True)))
-    assert done.returncode == 1
-    assert message in done.stderr
+        taken = str(server.getsockname()[1])
+        wrong = {
+            **{
+                tuple(taken if name == option else str(free_port()) for name in OPTIONS): (
+                    f"Port {taken} is in use by another program. Choose another: manage.py demo {option} NUMBER"
+                )
+                for option in OPTIONS
+            },
+            (one, one, two): "The servers need three ports",
+            (one, two, one): "The servers need three ports",
+            ("0", one, two): "Port 0 cannot be used",
+            (one, "65536", two): "Port 65536 cannot be used",
+            (one, two, "65536"): "Port 65536 cannot be used",
+        }
+        calls = [["demo", *itertools.chain(*zip(OPTIONS, ports, strict=True))] for ports in wrong]
+        results = manage_each(environment, *calls)
+    for arguments, message, (status, errors) in zip(calls, wrong.values(), results, strict=True):
+        assert status == 1, arguments
+        assert message in errors, arguments
     assert list(tmp_path.iterdir()) == []
 
 

@@ -239,6 +239,7 @@ def test_the_readme_s_commands_stand_on_one_line_each():
         ".venv/bin/python manage.py demo",
         ".venv/bin/python -m pytest -q",
     ]
+    assert (ROOT / ".ci" / "test").read_text().splitlines()[-1] == commands[-1]  # what is run for each change
 
 
 @pytest.mark.parametrize("block", BLOCKS)

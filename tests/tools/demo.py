@@ -1,6 +1,7 @@
 """The example project, as somebody uses it."""
 
 import http.client
+import json
 import re
 import signal
 import socket
@@ -21,6 +22,31 @@ READ_BY_EXAMPLE = ("DJANGO_SETTINGS_MODULE", "DJANGO_DEBUG", "DJANGO_SECRET_KEY"
 
 def manage(environment, *arguments):
     return subprocess.run([*MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=180)
+
+
+EACH = """
+import contextlib, io, json, os, sys
+from django.core.management import execute_from_command_line
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
+results = []
+for arguments in json.loads(sys.argv[1]):
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            execute_from_command_line(["manage.py", *arguments])
+    except SystemExit as exit:
+        results.append([exit.code, errors.getvalue()])
+    else:
+        results.append([0, errors.getvalue()])
+print(json.dumps(results))
+"""
+
+
+def manage_each(environment, *calls):
+    """Call ``manage.py`` several times, in one process; return the exit status and the errors of each call."""
+    command = [sys.executable, "-c", EACH, json.dumps(calls)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=True)
+    return json.loads(done.stdout)
 
 
 def broken(environment, tmp_path, orders="", *, stock=""):

@@ -23,15 +23,6 @@ def issuer(server):
     return Issuer(server)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_collections():
-    """Let the many collections below not look at what all the other tests have left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
     """What comes after a failure is tested here; how long it takes, beside the module that decides that."""
