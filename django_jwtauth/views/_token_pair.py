@@ -16,6 +16,7 @@ from .. import grants, serializers, sessions, sign_in, usernames
 from ..errors import InvalidTokenError, JWTAuthError
 from ..refusals import MESSAGES, error_body
 from ..sessions import TokenPair
+from ..sessions._start import announcing
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from ..users import is_admitted
 from ._oauth import OAuthGrantView
@@ -177,8 +178,8 @@ class TokenView(TokenPairView):
         challenge = self.get_challenge(request, user)
         if challenge is not None:
             return self.respond_with_challenge(request, challenge)
-        pair = self.start(request, user, **grants.for_clients(scope, resource))
-        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        with announcing(lambda: user_logged_in.send(sender=type(user), request=request._request, user=user)):
+            pair = self.start(request, user, **grants.for_clients(scope, resource))
         return self.respond(request, pair)
 
     def _uncount_attempt(self) -> None:
