@@ -13,7 +13,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -21,7 +20,7 @@ from . import conf, revocation_cache
 from .cookies import read_cookie
 from .csrf import enforce_csrf
 from .errors import InvalidTokenError
-from .refusals import error_body
+from .refusals import Unavailable
 from .verifier import AccessToken, verify_any
 
 
@@ -119,14 +118,19 @@ class BearerAuthentication(BaseAuthentication):
             The user and the token, or ``None`` if the request has no bearer token.
 
         Raises:
-            AuthenticationFailed: if the token is refused; with ``detail``, ``code`` and ``reason``.
+            InvalidTokenError: if the token is refused. It is an ``AuthenticationFailed`` too, with ``detail``, ``code``
+                and ``reason``.
+            Unavailable: if the token cannot be checked at the moment.
         """
         _refuse_unusable_settings()
         try:
             raw = self.get_raw_token(request)
             return None if raw is None else self.authenticate_token(raw)
         except InvalidTokenError as error:
-            raise AuthenticationFailed(error_body(error)) from None
+            if error.reason == "stale":
+                raise Unavailable(error) from None
+            error.challenge = self.authenticate_header(request)  # type: ignore[attr-defined]
+            raise
 
     def get_raw_token(self, request: Request) -> bytes | str | None:
         """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.

@@ -29,9 +29,9 @@ BROWSER = RefreshToken.Transport.BROWSER
 class BrowserView(JWTAuthView):
     """The base of these endpoints: the CSRF check, and the tokens in the request's cookies."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def perform_authentication(self, request: Request) -> None:
         enforce_csrf(request._request)  # before anything is counted or done
-        super().initial(request, *args, **kwargs)
+        super().perform_authentication(request)
 
     @sensitive_variables()
     def refresh_cookie(self, request: Request) -> str | None:

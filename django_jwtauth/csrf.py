@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError, PermissionDenied
 
 from .errors import JWTAuthError
-from .refusals import error_body
+from .refusals import error_detail
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -70,8 +70,7 @@ def refuse_csrf(why: str) -> NoReturn:
         PermissionDenied: always.
     """
     logger.warning("CSRF check failed: %a", why)  # escaped: it quotes what was sent
-    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
-    raise PermissionDenied(detail)
+    raise PermissionDenied(error_detail(JWTAuthError("csrf_failed", "csrf")))
 
 
 def _unused_view(request: HttpRequest) -> Any:
