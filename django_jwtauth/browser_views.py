@@ -40,7 +40,7 @@ class BrowserView(JWTAuthView):
         Raises:
             InvalidTokenError: ``invalid``, if there are several cookies of that name.
         """
-        return read_cookie(request._request, conf.get_config().cookies.refresh_name)
+        return read_cookie(request._request, conf.get_config().cookies.refresh_name) or None
 
     @sensitive_variables()
     def cookie_sessions(self, request: Request) -> list[RefreshToken]:
