@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from . import conf, revocation_cache
+from ._core.jws import is_foreign
 from .cookies import read_cookie
 from .csrf import SAFE_METHODS, enforce_csrf
 from .errors import InvalidTokenError
@@ -142,6 +143,8 @@ class BearerAuthentication(BaseAuthentication):
     def get_raw_token(self, request: Request) -> bytes | str | None:
         """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.
 
+        With ``IGNORE_FOREIGN_TOKENS``, also ``None`` if the token is visibly not ours.
+
         Raises:
             InvalidTokenError: with the code ``bad_authorization_header``, if it is not ``Bearer`` and one word.
         """
@@ -150,6 +153,9 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if len(parts) != 2:
             raise InvalidTokenError("invalid", code="bad_authorization_header")
+        config = conf.get_config()
+        if config.ignore_foreign_tokens and is_foreign(parts[1], max_length=config.max_token_length):
+            return None
         return parts[1]
 
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
