@@ -109,7 +109,13 @@ class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
         """Start a session for this browser, and end the one it had before."""
         pair = sessions.start(
-            user, request=request._request, amr=["pwd"], scope=scope, audience=audience, transport=BROWSER
+            user,
+            request=request._request,
+            amr=self.amr,
+            acr=self.acr,
+            scope=scope,
+            audience=audience,
+            transport=BROWSER,
         )
         for former in self.cookie_sessions(request):
             sessions.revoke(former.pk, reason=RevokedReason.LOGOUT)

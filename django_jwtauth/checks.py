@@ -2,8 +2,8 @@
 
 import inspect
 import typing
-from collections.abc import Iterable, Mapping
-from types import FunctionType, UnionType
+from collections.abc import Iterable, Iterator, Mapping
+from types import FunctionType, NoneType, UnionType
 from typing import Any
 
 from django.conf import settings
@@ -11,9 +11,10 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from . import claims, conf
+from . import claims, conf, sign_in
 from ._core.fetch import is_loopback, split_url
 from .database import SUPPORTED_VENDORS
 from .models import RefreshToken
@@ -39,10 +40,13 @@ def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
     for name, source in (("SCOPES", config.scopes), ("AUDIENCES", config.audiences)):
         if isinstance(source, str) or callable(source):
             messages.append(_hook_problem(f"JWTAUTH[{name!r}]", source, Iterable))
+    if config.sign_in_challenge is not None:
+        source = config.sign_in_challenge
+        messages.append(_hook_problem("JWTAUTH['SIGN_IN_CHALLENGE']", source, Mapping, at_sign_in=True))
     return [message for message in messages if message is not None]
 
 
-def _hook_problem(what: str, hook: Any, returns: type) -> checks.CheckMessage | None:
+def _hook_problem(what: str, hook: Any, returns: type, *, at_sign_in: bool = False) -> checks.CheckMessage | None:
     called = f"{what} {hook if isinstance(hook, str) else getattr(hook, '__qualname__', hook)!r}"
     if isinstance(hook, str):
         try:
@@ -51,26 +55,27 @@ def _hook_problem(what: str, hook: Any, returns: type) -> checks.CheckMessage | 
             hint = "Set it to the dotted path of a function, like 'project.auth.add_tenant'."
             return checks.Error(f"{called} cannot be imported: {error}", hint=hint, id="jwtauth.E002")
     result = "a mapping" if returns is Mapping else "an iterable of names"
-    hint = f"Write it as def hook(user, *, request, session), and return {result}."
+    arguments = {"request": None} if at_sign_in else {"request": None, "session": None}
+    hint = f"Write it as def hook(user, *, {', '.join(arguments)}), and return {result}{' or None' * at_sign_in}."
     try:
-        inspect.signature(hook).bind(None, request=None, session=None)
+        inspect.signature(hook).bind(None, **arguments)
     except (TypeError, ValueError):
         return checks.Error(f"{called} cannot be called as a hook.", hint=hint, id="jwtauth.E003")
     if inspect.iscoroutinefunction(hook):
-        hint = "Make it a plain function: hooks run while the token is made."
+        hint = "Make it a plain function: hooks run while the response is made."
         return checks.Error(f"{called} is async.", hint=hint, id="jwtauth.E004")
-    if not _may_return(hook, returns):
+    if not _may_return(hook, returns, or_none=at_sign_in):
         return checks.Error(f"{called} is annotated to return the wrong type.", hint=hint, id="jwtauth.E003")
     return None
 
 
-def _may_return(hook: Any, expected: type) -> bool:
+def _may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
     """Tell whether a function's return annotation fits, or cannot be judged."""
     try:
         annotation = typing.get_type_hints(hook).get("return", Any)
     except Exception:
         return True  # the annotation uses names that only type checkers see
-    if annotation is Any:
+    if annotation is Any or (or_none and annotation is NoneType):
         return True
     kind = typing.get_origin(annotation) or annotation
     if not isinstance(kind, type) or kind is UnionType or typing.is_typeddict(kind):
@@ -256,6 +261,37 @@ def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
     return messages
 
 
+def check_sign_in(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W011: another package demands more than a password, and our sign-in by password cannot ask for it."""
+    if _problems() or conf.get_config().sign_in_challenge is not None or not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    guards = [guard.name for guard in sign_in.installed_guards()]
+    routes = list(_undecided_sign_ins(get_resolver().url_patterns)) if guards else []
+    if not routes:
+        return []
+    hint = (
+        "Include django_jwtauth.urls_without_sign_in in place of django_jwtauth.urls; or set "
+        "JWTAUTH['SIGN_IN_CHALLENGE'] to the function that decides when a password is enough."
+    )
+    message = (
+        f"This project uses {', '.join(guards)}, and signs users in by password at {', '.join(routes)}. Users who need "
+        "more than a password are refused there, and cannot finish signing in."
+    )
+    return [checks.Warning(message, hint=hint, id="jwtauth.W011")]
+
+
+def _undecided_sign_ins(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    """Yield the routes of the sign-in views, ours and their subclasses, that do not decide for themselves."""
+    token_view: Any = import_string("django_jwtauth.views.TokenView")
+    for pattern in patterns:
+        route = f"{prefix}{pattern.pattern}"
+        view: Any = getattr(getattr(pattern, "callback", None), "cls", None)
+        is_ours = isinstance(view, type) and issubclass(view, token_view)
+        if is_ours and getattr(view, "get_challenge", None) is token_view.get_challenge:
+            yield route
+        yield from _undecided_sign_ins(getattr(pattern, "url_patterns", ()), route)
+
+
 def _problems() -> list[str]:
     try:
         conf.get_config()
@@ -286,4 +322,5 @@ DEPLOY_CHECKS: Iterable[Any] = (
     check_authentication_classes,
     check_trusted_issuers,
     check_cookies,
+    check_sign_in,
 )

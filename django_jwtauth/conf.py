@@ -5,7 +5,7 @@ The setting is read when it is first needed, checked as a whole, and read again 
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from ._core.setting_kinds import (
     ClaimPaths,
     ComputedTexts,
     Duration,
+    Function,
     Integer,
     OneOrMoreTexts,
     OrNone,
@@ -161,6 +162,8 @@ class Config:
     claims_hooks: tuple[str, ...] = setting(Texts(), default=())
     scopes: Source = setting(ComputedTexts(pattern=SCOPE), default=None)
     audiences: Source = setting(ComputedTexts(), default=None)
+
+    sign_in_challenge: Callable[..., Any] | str | None = setting(OrNone(kind=Function()), default=None)
 
     revocation_poll_interval: timedelta = setting(
         # REVOCATION_MAX_STALENESS is at least twice as long, and limited too.

@@ -44,10 +44,12 @@ class InvalidTokenError(JWTAuthError):
 
 
 class RefreshConflictError(JWTAuthError):
-    """Two rotations of one session collided, twice in a row. The second one changed nothing; try again."""
+    """Other refreshes of the session came first, twice. This one changed nothing; try again."""
 
     def __init__(self) -> None:
-        super().__init__("temporarily_unavailable", "conflict", "Another refresh of this session is under way.")
+        super().__init__(
+            "temporarily_unavailable", "conflict", "Other refreshes of this session came first; try again."
+        )
 
     def __reduce__(self) -> tuple[type["RefreshConflictError"], tuple[()]]:
         return type(self), ()

@@ -63,14 +63,14 @@ def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]"
     (Upper case like Django's own.) Django runs the updates in the order in which they are added here, each on the same
     query: so those that look for unrevoked sessions come before the one that revokes them, and ``user`` comes last.
     """
-    live = sub_objs.filter(revoked_at__isnull=True)  # a plain QuerySet: Django built it
+    unrevoked = sub_objs.filter(revoked_at__isnull=True)  # a plain QuerySet: Django built it
     fields = {name: RefreshToken._meta.get_field(name) for name in ("revoked_reason", "revoked_at", *_BLANKED)}
     # Django's collector calls this once per batch of users, and groups the updates by (field, value). With a second
     # time, a later batch would look for its unrevoked sessions after their user has been removed from them.
     times = (value for changed, value in collector.field_updates if changed == fields["revoked_at"])
     now = next(times, None) or database_now(using)
-    collector.add_field_update(fields["revoked_reason"], "user_deleted", live)
-    collector.add_field_update(fields["revoked_at"], now, live)
+    collector.add_field_update(fields["revoked_reason"], "user_deleted", unrevoked)
+    collector.add_field_update(fields["revoked_at"], now, unrevoked)
     for name, value in _BLANKED.items():
         collector.add_field_update(fields[name], value, sub_objs)
     collector.add_field_update(field, None, sub_objs)
@@ -121,7 +121,7 @@ class RefreshTokenQuerySet(RevocationQuerySet["RefreshToken"]):
         return self.filter(revoked_at__isnull=True)
 
     def live(self, now: datetime | None = None) -> Self:
-        """Sessions that can still be refreshed.
+        """Sessions that are neither revoked nor expired nor idle. The state of their user is not looked at.
 
         Args:
             now: The database's time; asked for if it is not given.
@@ -349,7 +349,7 @@ class BlacklistedToken(models.Model):
 
 
 class NotBeforeQuerySet(RevocationQuerySet["NotBefore"]):
-    """The words for sets of such times."""
+    """The words for sets of the times at which everyone was signed out."""
 
     def purgeable(self, now: datetime) -> Self:
         """Times that decide about no session and no access token any more. The latest one stays for ever."""
@@ -359,7 +359,7 @@ class NotBeforeQuerySet(RevocationQuerySet["NotBefore"]):
 
 
 class NotBefore(models.Model):
-    """Everyone was signed out: one time instead of the ids of all sessions."""
+    """Everyone was signed out: a single timestamp instead of the ids of all sessions."""
 
     not_before = models.DateTimeField(
         _("not before"), help_text=_("Sessions that began, and access tokens that were issued, until then are refused.")
@@ -379,8 +379,8 @@ class NotBefore(models.Model):
     objects = RevocationManager.from_queryset(NotBeforeQuerySet)()
 
     class Meta:
-        verbose_name = _("time of signing out everyone")
-        verbose_name_plural = _("times of signing out everyone")
+        verbose_name = _("sign-out of everyone")
+        verbose_name_plural = _("sign-outs of everyone")
         default_permissions = ("view",)
 
     def __str__(self) -> str:

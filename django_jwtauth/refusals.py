@@ -39,10 +39,14 @@ MESSAGES = {
     "password_changed": _("The user's password has been changed"),
     "insufficient_scope": _("Token lacks a required scope"),
     "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
+    "challenge": _("The password is right, but not enough to sign in"),
+    "second_factor": _("A second factor is needed to sign in"),
+    "unverified_address": _("The email address must be verified before signing in"),
+    "unverified_phone": _("The phone number must be verified before signing in"),
     "csrf": _("CSRF check failed"),
     "no_token": _("The request was not authenticated by an access token"),
     "not_authenticated": _("Authentication credentials were not provided."),
-    "conflict": _("Another refresh of this session is in progress; try again"),
+    "conflict": _("Other refreshes of this session came first; try again"),
 }
 """By reason."""
 MESSAGES_BY_CODE = {

@@ -217,7 +217,7 @@ class RemoteRevocations(PolledValue[SignedList]):
 
         Raises:
             InvalidTokenError: ``revoked``; ``stale``, if there is no list that is new enough; ``expired`` or
-                ``not_yet_valid``, if the token is older than the list remembers, or from the future.
+                ``not_yet_valid``, if the token is older than ``max_lifetime`` of the list, or from the future.
         """
         reading = self.current()
         if (reading is None or reading.age > self._max_staleness) and not self._fail_open:

@@ -4,8 +4,8 @@ The document is a JWT of type ``revocations+jwt`` with these claims:
 
 - ``iss``: the issuer; ``iat``: when the list was read from the issuer's tables; ``exp``: until when it may be replayed;
 - ``ttl``: how many seconds a copy counts as fresh;
-- ``max_lifetime``: how many seconds the list remembers. This long after its ``iat`` an access token of this issuer is
-  refused, whatever its ``exp``;
+- ``max_lifetime``: for how many seconds after its ``iat`` an access token of this issuer is accepted, even if its
+  ``exp`` is later. The list remembers longer than that;
 - ``not_before``: the time up to which all access tokens were revoked, or 0;
 - ``sids`` and ``jtis``: the ids of revoked sessions, and of revoked single access tokens.
 

@@ -97,6 +97,19 @@ class ComputedTexts(Kind[Source]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Function(Kind[Callable[..., Any] | str]):
+    """A function, or its dotted path."""
+
+    words: str = "a function, or the dotted path of one"
+    rule: str = "a callable, the dotted path of one"
+
+    def read(self, value: object, place: Place) -> Callable[..., Any] | str:
+        if callable(value) or (is_text(value) and "." in value):
+            return value
+        raise WrongValueError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Kind[T]):
     """One of some values."""
 

@@ -19,9 +19,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
-from django.utils.translation import gettext as now_
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from .. import conf, sessions
 from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
@@ -30,6 +29,8 @@ from .base import ReadOnlyAdmin, has_permission, user_url
 from .filters import MAX_COUNTED
 from .forms import EveryoneForm, NoteForm
 
+MAX_ITEMS = 20
+"""How many of the selected users a confirmation page names."""
 PUBLISHED_SECONDS = 2
 """How much later than this project, at most, other services learn of a revocation."""
 _OWN_SESSIONS = _("Your own sessions are among them. (You stay signed in to the admin.)")
@@ -89,10 +90,10 @@ def revocation_effects() -> list[str]:
     """Return sentences that say when a revocation takes effect, and where."""
     interval = conf.get_config().revocation_poll_interval.total_seconds()
     return [
-        now_("Refresh tokens: at once."),
-        now_("Access tokens, here: at the next request; without a query per request within %(seconds)g seconds.")
+        gettext("Refresh tokens: at once."),
+        gettext("Access tokens, here: at the next request; without a query per request within %(seconds)g seconds.")
         % {"seconds": interval},
-        now_("Access tokens, in other services: within %(seconds)g seconds.")
+        gettext("Access tokens, in other services: within %(seconds)g seconds.")
         % {"seconds": interval + PUBLISHED_SECONDS},
     ]
 
@@ -100,7 +101,7 @@ def revocation_effects() -> list[str]:
 def report_revocation(request: HttpRequest, text: str) -> None:
     """Show the operator a message that something was revoked, with the time from which it is refused everywhere."""
     everywhere = timezone.now() + conf.get_config().revocation_poll_interval + timedelta(seconds=PUBLISHED_SECONDS)
-    text = now_("%(text)s Here at once; in other services by %(time)s.") % {
+    text = gettext("%(text)s It takes effect everywhere by %(time)s.") % {
         "text": text,
         "time": _time_of_day(everywhere),
     }
@@ -134,7 +135,7 @@ def log_action(request: HttpRequest, objects: Iterable[Any], message: Any, note:
     rows: Any = list(objects)
     if rows:
         with translation.override(settings.LANGUAGE_CODE):
-            text = now_("%(what)s: %(note)s") % {"what": message, "note": note} if note else str(message)
+            text = gettext("%(what)s: %(note)s") % {"what": message, "note": note} if note else str(message)
         LogEntry.objects.log_actions(user.pk, rows, CHANGE, text)
 
 
@@ -200,6 +201,7 @@ class SessionActions(ReadOnlyAdmin):
             len(users),
         )
         rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
+        more = (gettext("and %d more") % (len(users) - MAX_ITEMS),) if len(users) > MAX_ITEMS else ()
         confirmation = Confirmation(
             title=_("Sign users out everywhere"),
             question=question % {"count": len(users)},
@@ -207,7 +209,7 @@ class SessionActions(ReadOnlyAdmin):
             permission="sign_out_user",
             warnings=own_session_warnings(request, rows),
             hidden=_selection_fields(request, "sign_out_users"),
-            items=tuple(users[:20]),
+            items=(*users[:MAX_ITEMS], *more),
         )
         answer = confirm(request, confirmation, self.page_context(request), posted="confirmed" in request.POST)
         if isinstance(answer, HttpResponse):
@@ -222,7 +224,7 @@ class SessionActions(ReadOnlyAdmin):
         """
         ids = list(queryset.order_by().values_list("pk", flat=True)[: MAX_COUNTED + 1])
         if len(ids) > MAX_COUNTED:
-            text = now_("More than %d sessions are selected. Select fewer, or sign everyone out.") % MAX_COUNTED
+            text = gettext("More than %d sessions are selected. Select fewer, or sign everyone out.") % MAX_COUNTED
             messages.warning(request, text)
             return None
         return RefreshToken.objects.filter(pk__in=ids)
@@ -294,7 +296,7 @@ class SessionActions(ReadOnlyAdmin):
             return answer
         entry = sessions.revoke_everyone(note=answer.cleaned_data["note"], by=cast(Any, request.user))
         log_action(request, [entry], _("Signed everyone out"), answer.cleaned_data["note"])
-        report_revocation(request, now_("Everyone was signed out."))
+        report_revocation(request, gettext("Everyone was signed out."))
         return HttpResponseRedirect(self.page_url("changelist"))
 
     # What is done once it is confirmed

@@ -60,7 +60,7 @@ def status_html(session: RefreshToken) -> SafeString:
     if word == "session_expired":
         word = "expired" if now >= session.expires_at else "idle"
     kind = {"": "active", "revoked": "revoked"}.get(word, "over")
-    text = revoked_text(session) if word == "revoked" else _STATUS_WORDS[word]
+    text = revoked_text(session) if word == "revoked" else _STATUS_WORDS.get(word, word)
     status = format_html('<span class="jwtauth-status jwtauth-{}">{}</span>', kind, text)
     if not session.revoked_note:
         return status

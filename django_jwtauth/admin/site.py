@@ -1,4 +1,4 @@
-"""The admin's lists: sessions, blacklisted access tokens, times of signing out everyone.
+"""The admin's lists: sessions, blacklisted access tokens, sign-outs of everyone.
 
 They show no token, no secret and no hash.
 """
@@ -17,12 +17,12 @@ from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as now_
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from .. import conf, sessions
+from .. import sessions, tokens
 from ..errors import InvalidTokenError
 from ..models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
 from ..request_info import device_name
@@ -187,7 +187,9 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
         users = model._default_manager.using(RefreshToken.write_alias()).order_by("pk").values_list("pk", flat=True)
         found = list(users.filter(matches)[: MAX_FOUND_USERS + 1])
         if len(found) > MAX_FOUND_USERS:
-            text = now_("More than %d users match, and the sessions of some are missing here. Enter more of the name.")
+            text = gettext(
+                "More than %d users match, and the sessions of some are missing here. Enter more of the name."
+            )
             messages.warning(request, text % MAX_FOUND_USERS)
             # The user with exactly this name is added, or a short name could be lost among the many names that it is a
             # part of. Spellings are looked up one by one, since exact comparisons can use an index.
@@ -257,14 +259,14 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         if isinstance(answer, HttpResponse):
             return answer
         try:
-            token = conf.get_config().verifier.verify(answer.cleaned_data["token"])
+            token = tokens.read_access(answer.cleaned_data["token"])
         except InvalidTokenError:
             messages.warning(request, _("This is not a valid access token of this project, or it has expired."))
             return HttpResponseRedirect(self.page_url("blacklist"))
         sessions.blacklist(token, note=answer.cleaned_data["note"])
         rows = BlacklistedToken.objects.filter(jti=token.jti)
         log_action(request, rows, _("Blacklisted"), answer.cleaned_data["note"])
-        report_revocation(request, now_("The access token was blacklisted."))
+        report_revocation(request, gettext("The access token was blacklisted."))
         return HttpResponseRedirect(self.page_url("changelist"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -17,7 +17,7 @@ MAX_LOG_ENTRIES = 50
 
 
 def timeline_html(session: RefreshToken) -> SafeString:
-    """Return the timeline of a session that was read ``with_clock()``. At most two queries."""
+    """Return the timeline of a session that was read ``with_clock()``. At most three queries."""
     events = sorted(_events(session), key=lambda event: event[0])
     return format_html(
         '<ol class="jwtauth-timeline">{}</ol>',

@@ -105,8 +105,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "time of signing out everyone",
-                "verbose_name_plural": "times of signing out everyone",
+                "verbose_name": "sign-out of everyone",
+                "verbose_name_plural": "sign-outs of everyone",
                 "default_permissions": ("view",),
             },
         ),

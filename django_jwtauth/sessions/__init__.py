@@ -1,4 +1,7 @@
-"""Sessions: start, refresh, look up, revoke. Nothing else in the library writes its tables."""
+"""Sessions: start, refresh, look up, revoke. Only this package writes our tables.
+
+Except for ``models.REVOKE``, which runs while Django deletes a user, and for ``jwtauth_purge``.
+"""
 
 from ._lookup import find_by_any_token, find_by_refresh_token, verify_refresh
 from ._pair import TokenPair

@@ -61,8 +61,9 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
 def end_for_user_change(user: AbstractBaseUser) -> None:
     """End the sessions of a user who has been saved as inactive, or with a password they are not bound to.
 
-    Called after each save that may have changed either. One statement if nothing changed. A new password also ends the
-    sessions in which the user acts as somebody else: they may have been started by a thief of the old password.
+    Called after each save that may have changed either. One statement if the user is active and has the same password.
+    A new password also ends the sessions in which the user acts as somebody else: they may have been started by a
+    thief of the old password.
     """
     if not user.is_active:
         revoke_all(user, reason=RevokedReason.USER_INACTIVE)

@@ -36,8 +36,8 @@ def refresh(
 ) -> TokenPair:
     """Exchange a refresh token for the next one and a new access token.
 
-    Two statements, neither in a transaction. If the process dies between them, or the response is lost, the same token
-    works again within ``REFRESH_GRACE_PERIOD``.
+    Two statements, neither in a transaction; more if it loses a race. If the process dies between them, or the response
+    is lost, the same token works again within ``REFRESH_GRACE_PERIOD``.
 
     Args:
         raw: The refresh token as it was sent.

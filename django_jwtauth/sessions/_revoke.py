@@ -31,7 +31,7 @@ def revoke(
     """End a session, or every session of a query.
 
     Refresh tokens are refused at once, access tokens as soon as the revocation rules say. May run inside a transaction.
-    Sessions that have already ended stay as they are.
+    Sessions that have been revoked already stay as they are. Expired ones are marked as revoked, and count.
 
     Args:
         session: The session, its id (``request.auth.sid``), or a query of sessions.
@@ -40,7 +40,7 @@ def revoke(
         by: Who revoked it, if not the user.
 
     Returns:
-        How many sessions ended.
+        How many sessions were revoked.
 
     Raises:
         ValueError: if ``reason`` is not a ``RevokedReason``, ``note`` is too long, or the id is not a UUID.
@@ -92,7 +92,8 @@ def revoke_everyone(
 ) -> NotBefore:
     """End all sessions of all users, in one step however many there are.
 
-    The rows of the sessions stay as they are: one time is stored, and every session that began before it has ended. The
+    The rows of the sessions stay as they are: a single timestamp is stored, and every session that began before it has
+    ended. The
     signal ``session_revoked`` is not sent. May run inside a transaction, and then takes effect when it commits.
 
     Times in tokens are whole seconds. A user who signs in within the same second may therefore get an access token that
@@ -109,7 +110,7 @@ def revoke_everyone(
     Raises:
         ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    _check(reason, note)
+    _check_words(reason, note)
     now = NotBefore.objects.now()
     entry = NotBefore.objects.create(not_before=now, created_at=now, reason=reason, note=note, revoked_by=cast(Any, by))
 
@@ -139,7 +140,7 @@ def blacklist(access_token: str | AccessToken, *, reason: str = RevokedReason.AD
         InvalidTokenError: if the text is not a valid access token of ours. (An expired one is refused anyway.)
         ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    _check(reason, note)
+    _check_words(reason, note)
     token = access_token
     if isinstance(token, str):
         token = tokens.read_access(token)
@@ -179,7 +180,7 @@ def revoke_rows(
     by: AbstractBaseUser | None = None,
     now: datetime | None = None,
 ) -> int:
-    """End those sessions of a query that have not ended yet, mark the revocation list stale, and send the signal.
+    """Revoke those sessions of a query that have not been revoked yet, and tell the revocation list and receivers.
 
     Args:
         rows: The query.
@@ -189,22 +190,22 @@ def revoke_rows(
         now: The time of the revocation; by default the database's.
 
     Returns:
-        How many sessions ended.
+        How many sessions were revoked.
 
     Raises:
         ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    _check(reason, note)
+    _check_words(reason, note)
     using = RefreshToken.write_alias()
     now = now or RefreshToken.objects.now()
-    live = rows.filter(revoked_at__isnull=True).exclude(signed_out())
+    unrevoked = rows.filter(revoked_at__isnull=True).exclude(signed_out())
     # The ids are read first: the query may ask for unrevoked sessions, and would not find them afterwards.
     has_listeners = signals.session_revoked.has_listeners(RefreshToken)
-    ids = list(live.values_list("pk", flat=True)) if has_listeners else []
+    ids = list(unrevoked.values_list("pk", flat=True)) if has_listeners else []
     changes = {"revoked_at": now, "revoked_reason": reason, "revoked_note": note, "revoked_by": by}
-    count = write(lambda: live.update(**changes), using=using)
+    count = write(lambda: unrevoked.update(**changes), using=using)
     if not count:
-        return 0  # they ended before, or another connection was faster and does the rest
+        return 0  # they were revoked before, or another connection was faster and does the rest
     revocation_cache.mark_stale_on_commit(using)
     logger.info("%d session(s) revoked: %r.", count, str(reason))
     for batch in _batches(ids):
@@ -215,7 +216,7 @@ def revoke_rows(
 
 
 def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, now: datetime) -> None:
-    """Do the same for sessions that are known by their ids, however many there are."""
+    """Revoke sessions that are given by their ids, in batches."""
     for batch in _batches(ids):
         revoke_rows(RefreshToken.objects.filter(pk__in=batch), reason=reason, now=now)
 
@@ -231,7 +232,7 @@ def session_id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:
     return session if isinstance(session, uuid.UUID) else uuid.UUID(session)
 
 
-def _check(reason: str, note: str) -> None:
+def _check_words(reason: str, note: str) -> None:
     if reason not in RevokedReason.values:
         known = ", ".join(RevokedReason.values)
         raise ValueError(f"The reason {reason!r} is not one of {known}. Words for people go into the note.")

@@ -42,7 +42,7 @@ def start(
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
-    May run inside a transaction. Two statements, two more where ``MAX_SESSIONS_PER_USER`` is set.
+    May run inside a transaction. Two statements, and up to two more where ``MAX_SESSIONS_PER_USER`` is set.
 
     Args:
         user: The user.
@@ -67,6 +67,7 @@ def start(
         ClaimsHookError: if a claims hook fails; nothing has been written.
         InvalidScopeError: if ``scope`` is malformed.
         InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
+        ImproperlyConfigured: if the user or the actor has no usable ``SUBJECT_FIELD``.
         ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry.
     """
     _check_methods(amr, acr)
@@ -77,7 +78,7 @@ def start(
         refreshable = actor is None
     if actor is not None:
         _check_actor(actor, user, allow_superuser=allow_superuser and not refreshable)
-    _refuse_absent(request, user, actor)
+    _refuse_if_acted_for(request, user, actor)
     now = RefreshToken.objects.now()
     session = RefreshToken(
         user=cast(Any, user),  # the type is what the settings name
@@ -180,7 +181,7 @@ def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_super
         raise PermissionDenied("Nobody may act as a superuser, except with allow_superuser and without refresh token.")
 
 
-def _refuse_absent(request: HttpRequest | None, *users: AbstractBaseUser | None) -> None:
+def _refuse_if_acted_for(request: HttpRequest | None, *users: AbstractBaseUser | None) -> None:
     """Refuse users who are not present themselves, because somebody acts as them in this request.
 
     That person would get a session that does not name them, and that does not end with their own account.

@@ -1,18 +1,21 @@
 """The endpoints that issue a token pair: sign-in and refresh."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
 from django.views.decorators.debug import sensitive_variables
+from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from .. import grants, serializers, sessions
-from ..errors import InvalidTokenError
+from .. import grants, serializers, sessions, sign_in
+from ..errors import InvalidTokenError, JWTAuthError
+from ..refusals import MESSAGES, error_body
 from ..sessions import TokenPair
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from ._base import JWTAuthView
@@ -60,6 +63,10 @@ class TokenView(TokenPairView):
 
     serializer_class = serializers.TokenSerializer
     throttle_classes = (LoginThrottle,)
+    amr: Sequence[str] = ("pwd",)
+    """How users are authenticated here (RFC 8176)."""
+    acr = ""
+    """The level of that authentication."""
 
     def get_throttles(self) -> list[BaseThrottle]:
         self._throttles = super().get_throttles()
@@ -78,7 +85,9 @@ class TokenView(TokenPairView):
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
         """Start the session; arguments as for :func:`django_jwtauth.sessions.start`."""
-        return sessions.start(user, request=request._request, amr=["pwd"], scope=scope, audience=audience)
+        return sessions.start(
+            user, request=request._request, amr=self.amr, acr=self.acr, scope=scope, audience=audience
+        )
 
     @sensitive_variables()
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
@@ -86,12 +95,38 @@ class TokenView(TokenPairView):
         user = authenticate(request=request._request, **credentials)
         return user if user is not None and user.is_active else None
 
-    @sensitive_variables("credentials", "user", "pair")
+    def get_challenge(self, request: Request, user: AbstractBaseUser) -> Mapping[str, Any] | None:
+        """Return what the user must prove in addition, or ``None`` if the credentials are enough.
+
+        The setting ``SIGN_IN_CHALLENGE`` decides, for this view and for that of browsers. Without it, the packages that
+        demand a second factor or a verified address are asked. A view that has asked for everything returns ``None``.
+
+        Returns:
+            Members of the response. ``reason`` and ``detail`` replace those that the response has anyway.
+        """
+        return sign_in.challenge(user, request=request._request)
+
+    @sensitive_variables()
+    def respond_with_challenge(self, request: Request, challenge: Mapping[str, Any]) -> Response:
+        """Return the response to a sign-in that is not finished. Nothing has been written.
+
+        The credentials were right, so this is not counted as a failed sign-in.
+        """
+        reason = str(challenge.get("reason", "challenge"))
+        error = JWTAuthError("challenge_required", reason, message=str(MESSAGES["challenge"]))
+        body = {**error_body(error), **challenge}
+        headers = {"WWW-Authenticate": f'Bearer realm="{self.www_authenticate_realm}"'}
+        return Response(body, status=status.HTTP_401_UNAUTHORIZED, headers=headers, exception=True)
+
+    @sensitive_variables("credentials", "user", "pair", "challenge")
     def _sign_in(self, request: Request) -> Response:
         credentials, scope, resource = self.read_token_request(request)
         user = self.authenticate_user(request, credentials)
         if user is None:
             raise InvalidTokenError("credentials", code="no_active_account")
+        challenge = self.get_challenge(request, user)
+        if challenge is not None:
+            return self.respond_with_challenge(request, challenge)
         pair = self.start(request, user, **grants.for_clients(scope, resource))
         user_logged_in.send(sender=type(user), request=request._request, user=user)
         return self.respond(request, pair)

@@ -75,7 +75,7 @@ def visible(action, pair):
 @each_action
 def test_what_was_done_is_told_with_the_time_from_which_it_holds_everywhere(pair, action):
     (told,) = messages_of(do(browser(superuser()), action, pair))
-    assert re.search(r"Here at once; in other services by \d\d:\d\d:\d\d\.$", told)
+    assert re.search(r"It takes effect everywhere by \d\d:\d\d:\d\d\.$", told)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,15 @@ def test_the_selected_sessions_are_revoked_and_no_others(user):
     assert stored(chosen[2]).revoked_reason == "logout"
 
 
+@pytest.mark.django_db
+def test_a_page_names_twenty_users_and_says_how_many_more_there_are():
+    users = [get_user_model().objects.create_user(f"user {number:02}") for number in range(22)]
+    chosen = [sessions.start(user).session for user in users]
+    asked = html(browser(superuser()).post(LIST, selected("sign_out_users", *chosen)))
+    assert asked.count("<li>user ") == 20
+    assert "<li>and 2 more</li>" in asked
+
+
 def test_the_users_of_the_selected_sessions_are_signed_out_everywhere(user, pair):
     bob, eve = (get_user_model().objects.create_user(name) for name in ("bob", "eve"))
     ended = [pair.session, sessions.start(user).session, *(sessions.start(bob).session for _ in range(3))]
@@ -223,6 +232,14 @@ def test_a_pasted_access_token_is_refused_from_now_on_and_its_session_goes_on(pa
     # Once more is fine.
     client.post(f"{BLACKLIST}blacklist/", {"token": pair.access})
     assert BlacklistedToken.objects.get().note == "in a log"
+
+
+def test_an_access_token_for_another_service_is_blacklisted_too(user):
+    """As ``token/revoke/`` does: who it is for does not matter to those who hand it out."""
+    access = sessions.start(user, audience="https://stock.example.com").access
+    response = browser(superuser()).post(f"{BLACKLIST}blacklist/", {"token": access})
+    assert response.headers["Location"] == BLACKLIST
+    assert BlacklistedToken.objects.get().user == user
 
 
 @pytest.mark.parametrize("kind", ["refresh", "garbage", "cut", "long"])

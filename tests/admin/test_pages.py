@@ -230,3 +230,10 @@ def test_all_pages_work_with_and_without_time_zones(settings, user, use_tz):
     assert timeline(html(client.get(page(pair.session))))[-2:] == [ended, "root: Revoked: x"]
     client.post(f"{LIST}everyone/", {"confirmation": "everyone"})
     assert timeline(html(client.get(page(other))))[-1] == "everyone was signed out: administrator, by root"
+
+
+def test_a_reason_that_the_admin_has_no_word_for_is_shown_as_it_is(pair, monkeypatch):
+    monkeypatch.setattr(RefreshToken, "refusal", lambda session, now, *, ends_at: "on_holiday")
+    client = browser(superuser())
+    for url in (LIST, page(pair.session)):
+        assert "on_holiday" in html(client.get(url))

@@ -1,4 +1,4 @@
-"""Settings of the tests with django-allauth: social login by its dummy provider, one-time codes, headless."""
+"""Settings of the tests with django-allauth: social login by its dummy provider, one-time codes, second factors."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, MIDDLEWARE
@@ -10,6 +10,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.dummy",
     "allauth.headless",
+    "allauth.mfa",
 ]
 MIDDLEWARE = [*MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
 AUTHENTICATION_BACKENDS = [

@@ -21,7 +21,8 @@ def start(request):
         raise PermissionDenied
     amr = dict.fromkeys(AMR.get(record["method"], record["method"]) for record in records)
     auth_time = datetime.fromtimestamp(records[-1]["at"], UTC)
-    return sessions.start(request.user, request=request, amr=[*amr], auth_time=auth_time)
+    acr = "two-factor" if "mfa" in amr else ""
+    return sessions.start(request.user, request=request, amr=[*amr], acr=acr, auth_time=auth_time)
 
 
 class SessionTokenView(TokenPairView):

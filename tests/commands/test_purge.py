@@ -86,7 +86,7 @@ def test_it_says_what_it_did(user):
     assert purge().splitlines() == [
         "refresh tokens (sessions): 1 deleted",
         "blacklisted access tokens: 0 deleted",
-        "times of signing out everyone: 0 deleted",
+        "sign-outs of everyone: 0 deleted",
     ]
 
 
@@ -96,7 +96,7 @@ def test_a_dry_run_counts_and_deletes_nothing(user):
     assert purge("--dry-run").splitlines() == [
         "refresh tokens (sessions): 1 would be deleted",
         "blacklisted access tokens: 0 would be deleted",
-        "times of signing out everyone: 0 would be deleted",
+        "sign-outs of everyone: 0 would be deleted",
     ]
     assert RefreshToken.objects.count() == 2
 
@@ -130,7 +130,7 @@ def test_on_a_terminal_it_shows_progress(user):
         session_of(user, expires_at=DAY)
     shown = purge("--batch-size=2", stdout=Terminal())
     assert shown.split("\r")[1:3] == ["refresh tokens (sessions): 2 deleted", "refresh tokens (sessions): 3 deleted"]
-    assert shown.endswith("\rtimes of signing out everyone: 0 deleted\n")
+    assert shown.endswith("\rsign-outs of everyone: 0 deleted\n")
 
 
 def test_a_session_that_is_refreshed_meanwhile_is_kept(user):

@@ -291,6 +291,42 @@ def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id,
     assert ("iterable of names" in message.hint) == (id == "jwtauth.E003")
 
 
+def challenge(user, *, request) -> dict[str, str] | None:
+    return None
+
+
+def no_challenge(user, *, request) -> None:
+    return None
+
+
+def challenge_of_a_word(user, *, request) -> str:
+    return "second_factor"
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize("source", [challenge, no_challenge, HOOKS + "hook_without_session"])
+def test_a_challenge_is_called_without_a_session(source):
+    with override_settings(**jwtauth(SIGN_IN_CHALLENGE=source)):
+        assert found() == []
+
+
+@override_settings(CACHES=SHARED_CACHE)
+@pytest.mark.parametrize(
+    ("id", "source"),
+    [
+        ("jwtauth.E002", HOOKS + "no_such_function"),
+        ("jwtauth.E003", good_hook),
+        ("jwtauth.E003", challenge_of_a_word),
+        ("jwtauth.E003", HOOKS + "not_callable"),
+    ],
+)
+def test_a_challenge_that_cannot_work_is_found_as_a_hook_is(id, source):
+    with override_settings(**jwtauth(SIGN_IN_CHALLENGE=source)):
+        (message,) = found()
+    assert (message.id, message.msg.startswith("JWTAUTH['SIGN_IN_CHALLENGE'] ")) == (id, True)
+    assert ("def hook(user, *, request), and return a mapping or None" in message.hint) == (id == "jwtauth.E003")
+
+
 @override_settings(CACHES=SHARED_CACHE)
 @pytest.mark.parametrize(
     ("attribute", "problem"),

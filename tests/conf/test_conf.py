@@ -60,6 +60,12 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"SCOPES": ["read write"]}, "JWTAUTH['SCOPES']"),
         ({"SCOPES": [""]}, "JWTAUTH['SCOPES']"),
         ({"AUDIENCES": "stock"}, "JWTAUTH['AUDIENCES']"),
+        (
+            {"SIGN_IN_CHALLENGE": "challenge"},
+            "JWTAUTH['SIGN_IN_CHALLENGE'] must be a callable, the dotted path of one, or",
+        ),
+        ({"SIGN_IN_CHALLENGE": ["project.challenge"]}, "JWTAUTH['SIGN_IN_CHALLENGE']"),
+        ({"SIGN_IN_CHALLENGE": False}, "JWTAUTH['SIGN_IN_CHALLENGE']"),
         ({"AUDIENCES": 5}, "JWTAUTH['AUDIENCES']"),
         ({"AUDIENCES": ["a\nb"]}, "JWTAUTH['AUDIENCES']"),
         ({"AUDIENCES": [None]}, "JWTAUTH['AUDIENCES']"),

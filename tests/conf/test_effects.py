@@ -162,6 +162,14 @@ def audience_of_another_service(user, rf):
     return status if status != 200 else jwt.decode(body["access"], options={"verify_signature": False})["aud"]
 
 
+def ask_for_code(user, *, request):
+    return {"reason": "code_needed"}
+
+
+def reason_of_a_right_password(user, rf):
+    return sign_in_for()[1].get("reason")
+
+
 def names_of_cookies(user, rf):
     body = {"username": "ada", "password": "correct horse"}
     return sorted(APIClient().post("/auth/browser/login/", body).cookies.keys() - {"csrftoken"})
@@ -182,6 +190,7 @@ EFFECTS = {
     "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
     "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
     "AUDIENCES": (audience_of_another_service, 400, ["https://stock.example.com"], "https://stock.example.com"),
+    "SIGN_IN_CHALLENGE": (reason_of_a_right_password, None, "tests.conf.test_effects.ask_for_code", "code_needed"),
     "COOKIES": (
         names_of_cookies,
         ["__Host-jwtauth-access", "__Secure-jwtauth-refresh"],

@@ -30,7 +30,12 @@ ERRORS = [
     ),
     (InvalidTokenError("invalid", code="user_not_found"), "user_not_found", "invalid", "user_not_found: invalid"),
     (InvalidTokenError("invalid", message="Text."), "token_not_valid", "invalid", "Text."),
-    (RefreshConflictError(), "temporarily_unavailable", "conflict", "Another refresh of this session is under way."),
+    (
+        RefreshConflictError(),
+        "temporarily_unavailable",
+        "conflict",
+        "Other refreshes of this session came first; try again.",
+    ),
     (InvalidKeyError("Too short."), "invalid_key", "invalid", "Too short."),
     (InvalidScopeError("Too wide."), "invalid_scope", "invalid_scope", "Too wide."),
     (InvalidTargetError("Unknown."), "invalid_target", "invalid_target", "Unknown."),

@@ -9,7 +9,7 @@ from django_jwtauth import sessions
 
 @require_POST
 def emergency(request):
-    sessions.revoke_everyone(reason="incident")
+    sessions.revoke_everyone(note="incident")
     return HttpResponse("{}")
 
 

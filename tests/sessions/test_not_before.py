@@ -83,10 +83,10 @@ def test_times_are_purged_in_batches_too(user, batch):
         entry_of(age * DAY)
     out = io.StringIO()
     call_command("jwtauth_purge", "--dry-run", stdout=out)
-    assert "times of signing out everyone: 9 would be deleted" in out.getvalue()
+    assert "sign-outs of everyone: 9 would be deleted" in out.getvalue()
     out = io.StringIO()
     call_command("jwtauth_purge", f"--batch-size={batch}", stdout=out)
-    assert "times of signing out everyone: 9 deleted" in out.getvalue()
+    assert "sign-outs of everyone: 9 deleted" in out.getvalue()
     assert NotBefore.objects.count() == 1
 
 

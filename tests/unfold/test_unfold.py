@@ -105,7 +105,7 @@ def test_actions_that_have_a_page_ask_first(client, url, pair, action):
     assert "errorlist" in html(client.post(page, {"note": "x" * 300, "confirmation": "everyone"}))
     done = client.post(page, {"note": "laptop stolen", "confirmation": "everyone"})
     assert done.status_code == 302
-    assert re.search(r"Here at once; in other services by", messages_of(done)[0])
+    assert re.search(r"It takes effect everywhere by", messages_of(done)[0])
     assert not is_live(pair.session)
     assert "laptop stolen" in LogEntry.objects.get().get_change_message()
     assert html(client.get(done.headers["Location"]))
