@@ -3,6 +3,9 @@
 Each one carries a ``code`` (what kind of refusal, in the words that clients of Simple JWT know) and a ``reason`` (why).
 Both are stable and meant for programs. An error may also carry a message in English. What a client is shown is decided
 by :func:`django_jwtauth.refusals.error_body`: a translated text for the code or the reason, or else this message.
+
+Nothing here needs REST framework. Where that is used, :mod:`django_jwtauth.refusals` makes API exceptions of the errors
+that a client can cause.
 """
 
 _CODES = {
