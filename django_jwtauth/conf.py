@@ -159,6 +159,8 @@ class Config:
     max_token_length: int = setting(Integer(least=512), default=4096)
     token_cache_size: int = setting(Integer(least=0), default=4096)
 
+    ignore_foreign_tokens: bool = setting(BOOLEAN, default=False)
+
     claims: Mapping[str, tuple[str, ...]] = setting(ClaimPaths(), default=MappingProxyType({}))
     claims_hooks: tuple[str, ...] = setting(Texts(), default=())
     scopes: Source = setting(ComputedTexts(pattern=SCOPE), default=None)

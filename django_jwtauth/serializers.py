@@ -135,7 +135,7 @@ class SessionSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
 
     def get_current(self, session: RefreshToken) -> bool:
         """Tell whether this is the session that makes the request."""
-        return bool(str(session.pk) == self.context["request"].auth.sid)
+        return bool(str(session.pk) == getattr(self.context["request"].auth, "sid", None))
 
     def get_device(self, session: RefreshToken) -> str:
         """Return a summary of the user agent."""

@@ -81,6 +81,7 @@ from tests.tools.docs import page, section
         ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(days=1826)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
         ({"REVOCATION_MAX_STALENESS": datetime.timedelta(seconds=3)}, "JWTAUTH['REVOCATION_MAX_STALENESS']"),
         ({"REVOCATION_FAIL_OPEN": 1}, "JWTAUTH['REVOCATION_FAIL_OPEN']"),
+        ({"IGNORE_FOREIGN_TOKENS": "yes"}, "JWTAUTH['IGNORE_FOREIGN_TOKENS']"),
         ({"THROTTLE_RATES": None}, "JWTAUTH['THROTTLE_RATES']"),
         ({"THROTTLE_RATES": {"logon": "1/min"}}, "JWTAUTH['THROTTLE_RATES'] has no rate 'logon'"),
         ({"THROTTLE_RATES": {"login": "0/min"}}, "JWTAUTH['THROTTLE_RATES']['login']"),

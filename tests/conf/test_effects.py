@@ -120,6 +120,14 @@ def no_list_without_database(user, rf):
     return stateless(user, database_down=True)[0]
 
 
+def foreign_token(user, rf):
+    try:
+        found = StatelessJWTAuthentication().authenticate(rf.get("/", headers={"Authorization": "Bearer opaque"}))
+    except InvalidTokenError:
+        return "refused"
+    return "ignored" if found is None else "accepted"
+
+
 def second_failed_sign_in(user, rf):
     client = APIClient()
     return [client.post("/auth/token/", {"username": "ada", "password": "x"}).status_code for _ in range(2)][1]
@@ -208,6 +216,7 @@ EFFECTS = {
     "MAX_SESSIONS_PER_USER": (sessions_after_two_sign_ins, 2, 1, 1),
     "TOKEN_CACHE_SIZE": (remembered_tokens, 1, 0, 0),
     "MAX_TOKEN_LENGTH": (a_token_of_600_bytes, "minted", 600, True),
+    "IGNORE_FOREIGN_TOKENS": (foreign_token, "refused", True, "ignored"),
     "REVOCATION_POLL_INTERVAL": (list_of_ten_seconds, ("accepted", 1), datetime.timedelta(minutes=1), ("accepted", 0)),
     "REVOCATION_MAX_STALENESS": (list_of_ten_minutes_without_database, "stale", HOUR, "accepted"),
     "REVOCATION_FAIL_OPEN": (no_list_without_database, "stale", True, "accepted"),
