@@ -239,11 +239,11 @@ def test_the_readme_can_be_read_at_one_sitting():
 
 
 def test_the_readme_s_settings_work(settings):
-    given = {}
+    given = {"INSTALLED_APPS": ["django.contrib.admin"]}
     exec(FENCE.findall(page("README.md"))[0], given)
     settings.JWTAUTH = given["JWTAUTH"]
     assert conf.get_config().max_sessions_per_user == 10
-    assert "django_jwtauth" in given["INSTALLED_APPS"]
+    assert given["INSTALLED_APPS"] == ["django.contrib.admin", "rest_framework", "django_jwtauth"]
     assert all(map(import_string, given["REST_FRAMEWORK"]["DEFAULT_AUTHENTICATION_CLASSES"]))
 
 

@@ -24,7 +24,7 @@ from tests.urls import StatelessWhoAmI, WhoAmI
 
 NAME = re.compile(r"# project/(\w+)\.py\n")
 PAGES = ["claims", "signing-in", "step-up", "scopes", "migrating"]  # step-up imports from signing-in
-ELSEWHERE = {"service"}  # run where FastAPI is installed: tests/servers/test_recipe.py
+ELSEWHERE = {"service"}  # run where FastAPI is installed: tests/servers/test_recipes.py
 
 
 class AllowedOnly(APIView):
