@@ -216,7 +216,7 @@ def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
             {"ROTATE_REFRESH_TOKENS": True},
             'This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
         ),
-        ({"NONSENSE": 1}, ", TOKEN_CACHE_SIZE, TRUSTED_ISSUERS."),
+        ({"NONSENSE": 1}, ", TRUSTED_ISSUERS, USER_AUTHENTICATION_RULE."),
     ],
     ids=str,
 )
