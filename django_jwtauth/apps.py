@@ -17,7 +17,7 @@ class JWTAuthConfig(AppConfig):
         # These import models, so they can be imported only after the apps are loaded.
         from django.contrib.auth import get_user_model
 
-        from . import checks, receivers
+        from . import checks, receivers, refusals  # noqa: F401  # refusals: REST framework then answers our errors
 
         for check in checks.CHECKS:
             django_checks.register(check, django_checks.Tags.security)

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError, PermissionDenied
 
 from . import audit
 from .errors import JWTAuthError
-from .refusals import error_body
+from .refusals import error_detail
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -72,8 +72,7 @@ def refuse_csrf(why: str) -> NoReturn:
     """
     # Escaped, since it quotes what was sent.
     logger.warning("CSRF check failed: %a", why, extra=audit.fields("csrf_failed", reason=ascii(why)[1:-1]))
-    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
-    raise PermissionDenied(detail)
+    raise PermissionDenied(error_detail(JWTAuthError("csrf_failed", "csrf")))
 
 
 def _unused_view(request: HttpRequest) -> Any:

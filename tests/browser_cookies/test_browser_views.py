@@ -288,8 +288,7 @@ def test_methods():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(methods.split(", ")):
             response = browser.send(method, url)
             assert (response.status_code, response["Allow"]) == (405, methods)
-            if method != "GET":
-                assert_csrf_refused(browser.send(method, url, csrf=False))
+            assert browser.send(method, url, csrf=False).status_code == 405
 
 
 # Sign-in
