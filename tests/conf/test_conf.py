@@ -225,6 +225,11 @@ def test_an_unknown_setting_gets_a_hint(given, ends):
     assert problem.endswith(ends)
 
 
+def test_an_unknown_setting_that_resembles_none_gets_no_hint():
+    (problem,) = problems_of({"NONSENSE": 1})
+    assert problem.endswith(f", {max(each.key for each in conf.SETTINGS)}.")
+
+
 def test_every_setting_of_simple_jwt_gets_a_pointer():
     table = section(page("docs/migrating.md"), "## Settings")
     theirs = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {each.key for each in conf.SETTINGS}
