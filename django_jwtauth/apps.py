@@ -17,12 +17,16 @@ class JWTAuthConfig(AppConfig):
         # These import models, so they can be imported only after the apps are loaded.
         from django.contrib.auth import get_user_model
 
-        from . import checks, receivers
+        from . import checks, receivers, refusals  # noqa: F401  # refusals: REST framework then answers our errors
 
         for check in checks.CHECKS:
             django_checks.register(check, django_checks.Tags.security)
+        for check in checks.DATABASE_CHECKS:
+            django_checks.register(check, django_checks.Tags.database)
         for check in checks.DEPLOY_CHECKS:
             django_checks.register(check, django_checks.Tags.security, deploy=True)
+        signals.pre_migrate.connect(receivers.tables_will_change)
+        signals.post_migrate.connect(receivers.tables_were_created, sender=self)
         signals.pre_save.connect(receivers.user_will_be_saved)
         signals.post_save.connect(receivers.user_was_saved)
         # For the user model and its proxies only: a receiver for all senders would make every deletion in the project

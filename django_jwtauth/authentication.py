@@ -6,23 +6,81 @@ here imports models.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Exists
+from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from . import conf, revocation_cache
+from ._core.jws import is_foreign
 from .cookies import read_cookie
-from .csrf import enforce_csrf
+from .csrf import SAFE_METHODS, enforce_csrf
+from .database import observe_clock
 from .errors import InvalidTokenError
-from .refusals import error_body
+from .refusals import Unavailable
 from .verifier import AccessToken, verify_any
+
+DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed"})
+"""Why a token that was good once is refused. Other reasons mean a mistake or an attack, and are never passed over."""
+
+
+class GroupName(str):
+    """The name of a group. It stands for the group where code asks a group for its ``name``."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The same."""
+        return str(self)
+
+
+class GroupNames(tuple[GroupName, ...]):
+    """The names of the groups in a token, with those methods of Django's ``user.groups`` that names can answer."""
+
+    __slots__ = ()
+
+    def all(self) -> Self:
+        """Return all of them."""
+        return self
+
+    def filter(self, **lookups: Any) -> Self:
+        """Return those that match.
+
+        Args:
+            lookups: ``name`` or ``name__in``.
+
+        Raises:
+            TypeError: for any other lookup: the token has nothing but names.
+        """
+        if not lookups.keys() <= {"name", "name__in"}:
+            raise TypeError("A token has only the names of groups: filter them by name or name__in.")
+        wanted = [{lookups["name"]}] if "name" in lookups else []
+        wanted += [set(lookups["name__in"])] if "name__in" in lookups else []
+        return type(self)(name for name in self if all(name in names for names in wanted))
+
+    def exists(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self)
+
+    def values_list(self, *names: str, flat: bool = False) -> Any:
+        """Return the names; as tuples of one unless they are to be ``flat``.
+
+        Raises:
+            TypeError: if anything but ``name`` is asked for.
+        """
+        if names != ("name",):
+            raise TypeError("A token has only the names of groups: ask for the values of 'name'.")
+        return list(self) if flat else [(name,) for name in self]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"A token has only the names of groups. They have no {name!r}: use all(), filter(name=…).")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +112,12 @@ class StatelessUser:
         return self.token.claims.get("is_superuser") is True
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`."""
-        return self._names("groups")
+    def groups(self) -> GroupNames:
+        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`.
+
+        A tuple of names, which also answers ``filter(name=…)``, ``exists()``, ``all()`` and ``values_list("name")``.
+        """
+        return GroupNames(map(GroupName, self._names("groups")))
 
     @property
     def id(self) -> str:
@@ -115,21 +176,31 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by its bearer token.
 
+        Args:
+            request: REST framework's request, or Django's own.
+
         Returns:
             The user and the token, or ``None`` if the request has no bearer token.
 
         Raises:
-            AuthenticationFailed: if the token is refused; with ``detail``, ``code`` and ``reason``.
+            InvalidTokenError: if the token is refused. It is an ``AuthenticationFailed`` too, with ``detail``, ``code``
+                and ``reason``.
+            Unavailable: if the token cannot be checked at the moment.
         """
         _refuse_unusable_settings()
         try:
             raw = self.get_raw_token(request)
             return None if raw is None else self.authenticate_token(raw)
         except InvalidTokenError as error:
-            raise AuthenticationFailed(error_body(error)) from None
+            if error.reason == "stale":
+                raise Unavailable(error) from None
+            error.challenge = self.authenticate_header(request)  # type: ignore[attr-defined]
+            raise
 
     def get_raw_token(self, request: Request) -> bytes | str | None:
         """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.
+
+        With ``IGNORE_FOREIGN_TOKENS``, also ``None`` if the token is visibly not ours.
 
         Raises:
             InvalidTokenError: with the code ``bad_authorization_header``, if it is not ``Bearer`` and one word.
@@ -139,6 +210,9 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if len(parts) != 2:
             raise InvalidTokenError("invalid", code="bad_authorization_header")
+        config = conf.get_config()
+        if config.ignore_foreign_tokens and is_foreign(parts[1], max_length=config.max_token_length):
+            return None
         return parts[1]
 
     def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
@@ -168,7 +242,8 @@ class BearerAuthentication(BaseAuthentication):
 class JWTAuthentication(BearerAuthentication):
     """Authenticates by an access token, and loads the user through the token's session with one query.
 
-    Ending the session, deactivating the user and changing the password take effect at the next request.
+    Ending the session, deactivating the user and changing the password take effect at the next request. So does
+    whatever else keeps Django from loading the user: the default manager, or the backend that signed the user in.
     """
 
     @sensitive_variables()
@@ -178,6 +253,9 @@ class JWTAuthentication(BearerAuthentication):
 
     def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
         """Look up the session of a verified access token with one query.
+
+        The user is the object that Django would load for a session of its own. Where the project's manager or backends
+        have a say in that, this takes one more query.
 
         Args:
             token: The token.
@@ -194,12 +272,15 @@ class JWTAuthentication(BearerAuthentication):
         session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
         if session is None:
             raise InvalidTokenError("invalid")
+        observe_clock(session.database_now, leeway=conf.get_config().leeway)
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
-        if reason := session.refusal(session.database_now, ends_at=session.expires_at):
-            raise InvalidTokenError(reason)
+        session.raise_for_refusal(session.database_now, ends_at=session.expires_at)
         if session.subject != token.subject:
             raise InvalidTokenError("invalid", code="user_not_found")
+        if session.backend and not hasattr(session.user, "backend"):
+            # As authenticate() notes it: a session that the user starts from here is judged by the same backend.
+            session.user.backend = session.backend
         return session.user, token
 
 
@@ -213,15 +294,33 @@ class CookieMixin(BearerAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by the header, or by the cookie if there is no bearer header.
 
+        A request of a safe method whose cookie holds a token that was good once, but is no longer, is anonymous for
+        now. So pages that need no user can be read. A view that does need one answers with the refusal.
+
+        Args:
+            request: REST framework's request, or Django's own. With Django's own request, a refusal is always raised,
+                and the caller makes the response vary on cookies.
+
         Raises:
-            AuthenticationFailed: if the token is refused, or there are several cookies of that name.
+            InvalidTokenError: if the token is refused, or there are several cookies of that name.
+            Unavailable: if the token cannot be checked at the moment.
             PermissionDenied: if the token in the cookie is accepted, but the CSRF check of an unsafe method fails.
             ParseError: if that check cannot read the body.
         """
-        _vary_on_cookie(request)
-        result = super().authenticate(request)
-        if result is not None and _header_parts(request) is None:
-            enforce_csrf(request._request)
+        view = (getattr(request, "parser_context", None) or {}).get("view")
+        _vary_on_cookie(view)
+        if _header_parts(request) is not None:
+            return super().authenticate(request)
+        try:
+            result = super().authenticate(request)
+        except InvalidTokenError as error:
+            # Not for unsafe methods: what a user sends must not be taken as an anonymous visitor's.
+            if error.reason not in DEAD or request.method not in SAFE_METHODS or view is None:
+                raise
+            _refuse_later(view, error)
+            return None
+        if result is not None:
+            enforce_csrf(_django_request(request))
         return result
 
     @sensitive_variables()
@@ -229,7 +328,7 @@ class CookieMixin(BearerAuthentication):
         """Return the token in the header, or the one in the cookie if there is no bearer header."""
         if _header_parts(request) is not None:
             return super().get_raw_token(request)
-        return read_cookie(request._request, conf.get_config().cookies.access_name) or None
+        return read_cookie(_django_request(request), conf.get_config().cookies.access_name) or None
 
 
 class StatelessJWTAuthentication(BearerAuthentication):
@@ -258,9 +357,26 @@ class StatelessJWTCookieAuthentication(CookieMixin, StatelessJWTAuthentication):
     """:class:`StatelessJWTAuthentication` by the header, or by the access cookie of the browser endpoints."""
 
 
-def _vary_on_cookie(request: Request) -> None:
+def _django_request(request: Request | HttpRequest) -> HttpRequest:
+    """Return Django's own request: middleware, GraphQL and the like have no other."""
+    return request._request if isinstance(request, Request) else request
+
+
+def _refuse_later(view: Any, error: InvalidTokenError) -> None:
+    """Make a view that needs a user say why the token was refused, and not that none was sent."""
+    permission_denied = view.permission_denied
+
+    def deny(request: Request, *args: Any, **kwargs: Any) -> None:
+        if not request.successful_authenticator:  # another class may have authenticated the request
+            raise error
+        permission_denied(request, *args, **kwargs)
+
+    view.permission_denied = deny  # of this view object, which serves this request only
+
+
+def _vary_on_cookie(view: Any) -> None:
     """Make the view's response vary on cookies. Otherwise a cache could give it to other visitors."""
-    headers = getattr((request.parser_context or {}).get("view"), "headers", None)
+    headers = getattr(view, "headers", None)
     if headers is not None:
         headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie"]))
 

@@ -29,9 +29,9 @@ BROWSER = RefreshToken.Transport.BROWSER
 class BrowserView(JWTAuthView):
     """The base of these endpoints: the CSRF check, and the tokens in the request's cookies."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def perform_authentication(self, request: Request) -> None:
         enforce_csrf(request._request)  # before anything is counted or done
-        super().initial(request, *args, **kwargs)
+        super().perform_authentication(request)
 
     @sensitive_variables()
     def refresh_cookie(self, request: Request) -> str | None:
@@ -40,7 +40,7 @@ class BrowserView(JWTAuthView):
         Raises:
             InvalidTokenError: ``invalid``, if there are several cookies of that name.
         """
-        return read_cookie(request._request, conf.get_config().cookies.refresh_name)
+        return read_cookie(request._request, conf.get_config().cookies.refresh_name) or None
 
     @sensitive_variables()
     def cookie_sessions(self, request: Request) -> list[RefreshToken]:
@@ -53,7 +53,9 @@ class BrowserView(JWTAuthView):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid
                 if sid not in [str(session.pk) for session in found]:
-                    found += RefreshToken.objects.select_related("user").with_sid(sid)
+                    for session in RefreshToken.objects.select_related("user").with_sid(sid):
+                        session.load_user()
+                        found.append(session)
         return found
 
 

@@ -16,10 +16,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from ._core.clock import issuer_clock
 from ._core.remote import ASYMMETRIC_ALGORITHMS
 from ._core.setting_kinds import (
     BOOLEAN,
     MAX_DURATION,
+    Choice,
     ClaimPaths,
     ComputedTexts,
     Duration,
@@ -137,6 +139,7 @@ class Config:
     )
     client_id: str = setting(Text(), default="first-party")
     subject_field: str = setting(Text(), default="pk")
+    user_authentication_rule: Callable[..., Any] | str | None = setting(OrNone(kind=Function()), default=None)
 
     access_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(minutes=5))
     refresh_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(days=14))
@@ -155,6 +158,8 @@ class Config:
     """The keys of the setting; :attr:`signing_keys` are those in use."""
     max_token_length: int = setting(Integer(least=512), default=4096)
     token_cache_size: int = setting(Integer(least=0), default=4096)
+
+    ignore_foreign_tokens: bool = setting(BOOLEAN, default=False)
 
     claims: Mapping[str, tuple[str, ...]] = setting(ClaimPaths(), default=MappingProxyType({}))
     claims_hooks: tuple[str, ...] = setting(Texts(), default=())
@@ -190,6 +195,7 @@ class Config:
     )
     throttle_rates: Mapping[str, Rate | None] = setting(THROTTLE_RATES, default=THROTTLE_RATES.when_absent)
     num_proxies: int = setting(Integer(least=0), default=0)
+    proxy_header: str | None = setting(Choice(options=("X-Forwarded-For", "Forwarded", None)), default=None)
     purge_revoked_after: timedelta = setting(Duration(), default=timedelta(days=30))
 
     local: LocalIssuer | None = field(default=None, repr=False)
@@ -255,7 +261,8 @@ def _load() -> Config:
     if not isinstance(given, Mapping):
         raise InvalidSettingsError([f"JWTAUTH must be a dict, not {type(given).__name__}."])
     problems: list[str] = []
-    config = Config(**read_settings(SETTINGS, given, Place(name="JWTAUTH", problems=problems), noun="setting"))
+    place = Place(name="JWTAUTH", problems=problems)
+    config = Config(**read_settings(SETTINGS, given, place, noun="setting", hints=_SIMPLE_JWT))
     is_issuer = apps.is_installed("django_jwtauth")
     # A service that issues no tokens does not name itself by ISSUER: it has no audience unless one is given.
     own_audience = config.audience if is_issuer or "AUDIENCE" in given else ()
@@ -269,6 +276,22 @@ def _load() -> Config:
     if problems:
         raise InvalidSettingsError(problems)
     return replace(config, local=local if is_issuer else None, verifiers=MappingProxyType(verifiers))
+
+
+_SIMPLE_JWT = dict.fromkeys(
+    re.findall(
+        r"\w+",
+        """
+    ALGORITHM AUTH_HEADER_NAME AUTH_HEADER_TYPES AUTH_TOKEN_CLASSES BLACKLIST_AFTER_ROTATION CHECK_REVOKE_TOKEN
+    CHECK_USER_IS_ACTIVE JSON_ENCODER JTI_CLAIM JWK_URL REVOKE_TOKEN_CLAIM ROTATE_REFRESH_TOKENS SIGNING_KEY
+    SLIDING_TOKEN_LIFETIME SLIDING_TOKEN_OBTAIN_SERIALIZER SLIDING_TOKEN_REFRESH_EXP_CLAIM
+    SLIDING_TOKEN_REFRESH_LIFETIME SLIDING_TOKEN_REFRESH_SERIALIZER TOKEN_BLACKLIST_SERIALIZER TOKEN_OBTAIN_SERIALIZER
+    TOKEN_REFRESH_SERIALIZER TOKEN_TYPE_CLAIM TOKEN_USER_CLASS TOKEN_VERIFY_SERIALIZER UPDATE_LAST_LOGIN
+    USER_AUTHENTICATION_RULE USER_ID_CLAIM USER_ID_FIELD VERIFYING_KEY
+    """,
+    ),
+    ' This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
+)
 
 
 def _trusted_verifiers(config: Config, own_audience: tuple[str, ...], problems: list[str]) -> dict[str, Verifier]:
@@ -320,6 +343,7 @@ def _local_issuer(config: Config, problems: list[str]) -> LocalIssuer | None:
             max_lifetime=config.access_token_lifetime,
             max_token_length=config.max_token_length,
             cache_size=config.token_cache_size,
+            clock=issuer_clock,
         ),
     )
 

@@ -93,7 +93,7 @@ class Cookies:
 
 
 def read_cookie(request: HttpRequest, name: str) -> str | None:
-    """Return the value of a cookie, or ``None`` if it was not sent.
+    """Return the value of a cookie, or ``None`` if it was not sent. An empty value counts as no token.
 
     Raises:
         InvalidTokenError: ``invalid``, if several cookies have that name: a neighbouring host may have set one of them
@@ -105,7 +105,8 @@ def read_cookie(request: HttpRequest, name: str) -> str | None:
     values = [value.strip(" \t") for given, _, value in parts if given.strip(" \t") == name]
     if len(values) > 1:
         raise InvalidTokenError("invalid")
-    return values[0] if values else None
+    # Django's test client goes on sending a cookie that was taken back, with two quotes for its empty value.
+    return None if not values else "" if values[0] == '""' else values[0]
 
 
 def _problems(cookies: Cookies) -> Iterator[str]:

@@ -10,8 +10,9 @@ from django.utils.decorators import decorator_from_middleware
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError, PermissionDenied
 
+from . import audit
 from .errors import JWTAuthError
-from .refusals import error_body
+from .refusals import error_detail
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -69,9 +70,9 @@ def refuse_csrf(why: str) -> NoReturn:
     Raises:
         PermissionDenied: always.
     """
-    logger.warning("CSRF check failed: %a", why)  # escaped: it quotes what was sent
-    detail: Any = error_body(JWTAuthError("csrf_failed", "csrf"))
-    raise PermissionDenied(detail)
+    # Escaped, since it quotes what was sent.
+    logger.warning("CSRF check failed: %a", why, extra=audit.fields("csrf_failed", reason=ascii(why)[1:-1]))
+    raise PermissionDenied(error_detail(JWTAuthError("csrf_failed", "csrf")))
 
 
 def _unused_view(request: HttpRequest) -> Any:

@@ -3,9 +3,16 @@
 Each one carries a ``code`` (what kind of refusal, in the words that clients of Simple JWT know) and a ``reason`` (why).
 Both are stable and meant for programs. An error may also carry a message in English. What a client is shown is decided
 by :func:`django_jwtauth.refusals.error_body`: a translated text for the code or the reason, or else this message.
+
+Nothing here needs REST framework. Where that is used, :mod:`django_jwtauth.refusals` makes API exceptions of the errors
+that a client can cause.
 """
 
-_CODES = {"user_inactive": "user_inactive", "password_changed": "password_changed"}
+_CODES = {
+    "user_inactive": "user_inactive",
+    "password_changed": "password_changed",
+    "stale": "temporarily_unavailable",  # the token may be good: a client must not drop it
+}
 """By reason, the codes of refused tokens where they are not ``token_not_valid``."""
 
 
@@ -19,7 +26,8 @@ class JWTAuthError(Exception):
     """
 
     def __init__(self, code: str, reason: str, message: str = "") -> None:
-        super().__init__(code, reason, message)
+        # Not super(): with REST framework, another base may follow, whose arguments are others.
+        Exception.__init__(self, code, reason, message)
         self.code = code
         self.reason = reason
         self.message = message

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from . import conf
 from ._core.setting_kinds import is_text
 from .errors import JWTAuthError
-from .refusals import error_body
+from .refusals import error_body, error_detail
 from .verifier import AccessToken
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"})
@@ -68,10 +68,13 @@ class TokenPermission(BasePermission):
         """Raise the challenge.
 
         REST framework reads this only when it refuses the request. :meth:`has_permission` must not raise, because in a
-        combination another class may still accept the request. A request without a token gets the usual response of
-        REST framework, since no token lacks anything (RFC 6750 section 3.1).
+        combination another class may still accept the request. A request without a token gets no challenge, since no
+        token lacks anything (RFC 6750 section 3.1): an anonymous one gets REST framework's 401, and one that was
+        authenticated in another way gets a 403 that says so.
         """
-        if isinstance(self._request.auth, AccessToken) and (challenge := self.challenge(self._request)) is not None:
+        if not isinstance(self._request.auth, AccessToken):
+            return error_detail(JWTAuthError("permission_denied", "no_token"))
+        if (challenge := self.challenge(self._request)) is not None:
             raise challenge
         return None
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.utils.cache import get_conditional_response
@@ -60,6 +61,7 @@ def public_document(make: Callable[..., PublicDocument | None]) -> Callable[...,
     The function may raise ``Http404``, and returns ``None`` if the document is not available now.
     """
 
+    @login_not_required  # for LoginRequiredMiddleware
     @csrf_exempt  # nothing is changed here, and other methods are to get a 405, not a 403
     @functools.wraps(make)
     def view(request: HttpRequest, **kwargs: Any) -> HttpResponse:

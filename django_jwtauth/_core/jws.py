@@ -172,6 +172,25 @@ def claimed_issuer(raw: str | bytes, *, max_length: int) -> str:
     return issuer
 
 
+def is_foreign(raw: bytes, *, max_length: int) -> bool:
+    """Tell whether a token is visibly not ours: it has not three segments, or its ``typ`` is not one that we use.
+
+    What may be a damaged token of ours is not foreign.
+
+    Args:
+        raw: The token as it was sent.
+        max_length: In bytes; the header of a longer token is not read.
+    """
+    if raw.count(b".") != 2:
+        return True
+    try:
+        _, match = _split(raw, max_length)
+        typ = load_object(b64url_decode(match[1])).get("typ")
+    except (ValueError, RecursionError):
+        return False
+    return not any(_is_type(typ, profile.typ) for profile in (ACCESS, REFRESH, REVOCATIONS))
+
+
 def reload(payload: bytes) -> dict[str, Any]:
     """Parse the payload of a token that :func:`verify` has accepted earlier, without checking it again."""
     claims: dict[str, Any] = json.loads(payload)

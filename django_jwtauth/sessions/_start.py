@@ -1,25 +1,31 @@
 """How a session starts, and how a later authentication of its user is recorded."""
 
+import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, grants, signals, tokens
+from .. import audit, conf, grants, signals, tokens, users
 from ..database import write
 from ..errors import InvalidTokenError
-from ..models import RefreshToken, RevokedReason, subject_of, user_key
+from ..models import RefreshToken, RevokedReason, subject_of
+from ..users import user_key
 from ..verifier import AccessToken
 from ._pair import TokenPair, make_pair, request_columns
 from ._revoke import revoke_ids, session_id
 
 logger = logging.getLogger("django_jwtauth.security")
+
+_announcement: ContextVar[Callable[[], object] | None] = ContextVar("jwtauth_announcement", default=None)
 
 MAX_LENGTH = 255
 """How many characters ``acr`` and ``audience`` may have."""
@@ -39,6 +45,7 @@ def start(
     allow_superuser: bool = False,
     transport: str = RefreshToken.Transport.BODY,
     auth_time: datetime | None = None,
+    backend: str = "",
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
@@ -59,24 +66,30 @@ def start(
         allow_superuser: Allow ``actor`` to act as a superuser. It has an effect only if there is no refresh token.
         transport: How the client keeps its refresh token. The token is refused if it is sent in another way.
         auth_time: When the user was authenticated, if that was earlier: for example when Django's own session began.
+        backend: The one of ``AUTHENTICATION_BACKENDS`` that decides, from now on, whether the user may go on. By
+            default the one that ``authenticate()`` has noted in ``user.backend``, or else the first that would load the
+            user. The actor's is found in the same way.
 
     Raises:
-        InvalidTokenError: ``user_inactive``, if the user or the actor is inactive.
+        InvalidTokenError: ``user_inactive``, if the user or the actor is inactive, or refused by the backend or by
+            ``USER_AUTHENTICATION_RULE``.
         PermissionDenied: if somebody would act as a superuser or as themselves; or if the request itself comes from
             somebody who acts as the user or as the actor.
         ClaimsHookError: if a claims hook fails; nothing has been written.
         InvalidScopeError: if ``scope`` is malformed.
         InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
         ImproperlyConfigured: if the user or the actor has no usable ``SUBJECT_FIELD``.
-        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry.
+        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry; or if ``backend`` is not one
+            of ``AUTHENTICATION_BACKENDS``.
     """
     _check_methods(amr, acr)
     _check_audience(audience)
-    if not user.is_active:
-        raise InvalidTokenError("user_inactive")
+    backend = _checked_backend(user, backend)
     if refreshable is None:
         refreshable = actor is None
+    actor_backend = ""
     if actor is not None:
+        actor_backend = _checked_backend(actor)
         _check_actor(actor, user, allow_superuser=allow_superuser and not refreshable)
     _refuse_if_acted_for(request, user, actor)
     now = RefreshToken.objects.now()
@@ -92,6 +105,8 @@ def start(
         scope=" ".join(grants.parse_scope(scope)),
         audience=audience,
         actor="" if actor is None else subject_of(actor),
+        actor_backend=actor_backend,
+        backend=backend,
         transport=transport,
         **request_columns(request),
     )
@@ -99,10 +114,15 @@ def start(
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
-    session.save(force_insert=True)
+    _announce()  # all that may fail comes before the session is written and others end
+    # Named, or Django would store the row where the user was read, which may be a replica.
+    session.save(using=RefreshToken.write_alias(), force_insert=True)
     if session.actor:
-        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
+        about = _about("acting_started", session)
+        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id, extra=about)
     else:
+        about = _about("session_started", session)
+        logger.info("Session %s of user %s has started.", session.pk, session.user_id, extra=about)
         _end_surplus(session, user)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return make_pair(session, access, now=now, refreshable=refreshable)
@@ -138,8 +158,37 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
         raise InvalidTokenError("revoked")
     if not count:
         raise PermissionDenied("Somebody else acts as the user of this session.")
-    logger.info("Session %s: authenticated again.", pk)
+    logger.info("Session %s: authenticated again.", pk, extra=_about("stepped_up", row))
     return row
+
+
+@contextlib.contextmanager
+def announcing(announce: Callable[[], object]) -> Iterator[None]:
+    """Have the sign-in in this block announced exactly once: when everything is ready, but nothing has been written.
+
+    Django's ``user_logged_in`` is sent in this way. Its receivers may fail, or refuse the sign-in by an exception; and
+    then no session may remain that nobody holds, and no other one may have ended for it.
+
+    Args:
+        announce: Announces the sign-in. It is called at the end of the block if no session was started in it.
+    """
+    token = _announcement.set(announce)
+    try:
+        yield
+        _announce()
+    finally:
+        _announcement.reset(token)
+
+
+def _announce() -> None:
+    announce = _announcement.get()
+    if announce is not None:
+        _announcement.set(None)
+        announce()
+
+
+def _about(event: str, session: RefreshToken) -> dict[str, Any]:
+    return audit.fields(event, session=session.pk, user=session.user_id, address=session.ip_address)
 
 
 def _lifetime(*, refreshable: bool) -> timedelta:
@@ -157,7 +206,7 @@ def _end_surplus(session: RefreshToken, user: AbstractBaseUser) -> None:
     beyond = others.order_by("-created_at", "-pk").values_list("pk", "created_at")[limit - 1 :]
     # No session that is newer than this one: of two sign-ins at once, each would end the other's.
     surplus = [pk for pk, created_at in beyond if created_at <= now]
-    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now)
+    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now, user=user_key(user))
 
 
 def _check_methods(amr: Sequence[str], acr: str) -> None:
@@ -172,9 +221,17 @@ def _check_audience(audience: str) -> None:
         raise ValueError(f"An audience has at most {MAX_LENGTH} characters, none of them a control character.")
 
 
-def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
-    if not actor.is_active:
+def _checked_backend(user: AbstractBaseUser, chosen: str = "") -> str:
+    """Return the backend that will decide whether a user may go on, if it lets the user sign in now."""
+    if chosen and chosen not in settings.AUTHENTICATION_BACKENDS:
+        raise ValueError(f"{chosen!r} is not one of AUTHENTICATION_BACKENDS.")
+    backend = chosen or users.backend_of(user, using=RefreshToken.write_alias())
+    if backend is None or not users.is_admitted(user, backend):
         raise InvalidTokenError("user_inactive")
+    return backend
+
+
+def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
     if user_key(actor) == user_key(user):
         raise PermissionDenied("A user cannot act as themselves.")
     if getattr(user, "is_superuser", False) and not allow_superuser:

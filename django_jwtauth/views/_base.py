@@ -1,12 +1,15 @@
 """The base classes of the endpoints: how they read a body, and what a refusal looks like."""
 
+import contextlib
+import math
+from collections.abc import Iterator
 from typing import Any, cast
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_out
+from django.db import connections
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from rest_framework import status
-from rest_framework.exceptions import NotAuthenticated, ParseError, ValidationError
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, NotAuthenticated, ParseError, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -16,9 +19,9 @@ from rest_framework.response import Response
 from .. import serializers
 from ..authentication import JWTCookieAuthentication
 from ..database import never_atomic
-from ..errors import InvalidScopeError, InvalidTargetError, InvalidTokenError, JWTAuthError, RefreshConflictError
+from ..errors import InvalidTokenError
 from ..models import RefreshToken, RefreshTokenQuerySet
-from ..refusals import error_body
+from ..refusals import Unavailable
 from ._parsers import SafeFormParser, SafeJSONParser, SafeMultiPartParser
 
 
@@ -42,17 +45,33 @@ class JWTAuthView(GenericAPIView):  # type: ignore[type-arg]
         """
         return never_atomic(sensitive_post_parameters()(super().as_view(**initkwargs)))
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before all else: the body of a method that is not supported must not be read, nor its sender authenticated.
+        if str(request.method).upper() not in self.allowed_methods:
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        # A view without authentication classes has a challenge too: without one, REST framework turns a 401 into a 403.
+        return super().get_authenticate_header(request) or f'Bearer realm="{self.www_authenticate_realm}"'
+
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, InvalidTokenError):
-            challenge = {"WWW-Authenticate": f'Bearer realm="{self.www_authenticate_realm}"'}
-            return _refusal(error_body(exc), status.HTTP_401_UNAUTHORIZED, challenge)
-        if isinstance(exc, RefreshConflictError):
-            return _refusal(error_body(exc), status.HTTP_503_SERVICE_UNAVAILABLE, {"Retry-After": "1"})
-        if isinstance(exc, InvalidScopeError | InvalidTargetError):
-            return _refusal({"error": exc.code, **error_body(exc)}, status.HTTP_400_BAD_REQUEST)  # RFC 6749 section 5.2
-        if isinstance(exc, NotAuthenticated):
-            exc.detail = error_body(JWTAuthError("not_authenticated", "not_authenticated"))
-        return super().handle_exception(exc)
+        if isinstance(exc, InvalidTokenError) and exc.reason == "stale":
+            exc = Unavailable(exc)
+        elif isinstance(exc, InvalidTokenError):
+            refused: Any = exc
+            refused.challenge = refused.challenge or f'Bearer realm="{self.www_authenticate_realm}"'
+        elif isinstance(exc, NotAuthenticated | AuthenticationFailed) and isinstance(exc.detail, ErrorDetail):
+            code = ErrorDetail(exc.detail.code or exc.default_code, exc.detail.code)
+            exc.detail = {"detail": exc.detail, "code": code, "reason": code}
+        with _without_rollback():
+            response = super().handle_exception(exc)
+        # The headers stay, whatever the project's EXCEPTION_HANDLER has made of the body.
+        if challenge := getattr(exc, "auth_header", None):
+            response["WWW-Authenticate"] = challenge
+        if wait := getattr(exc, "wait", None):
+            response["Retry-After"] = str(math.ceil(wait))
+        return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -85,9 +104,15 @@ class AuthenticatedView(JWTAuthView):
 
     @property
     def sid(self) -> str:
-        """The id of the session that the request's access token belongs to."""
-        token: Any = self.request.auth
-        return str(token.sid)
+        """The id of the session that the request's access token belongs to.
+
+        Raises:
+            InvalidTokenError: ``no_token``, if the request was authenticated in another way.
+        """
+        sid = getattr(self.request.auth, "sid", None)
+        if sid is None:
+            raise InvalidTokenError("no_token", code="not_authenticated")
+        return str(sid)
 
 
 class OAuthTokenView(JWTAuthView):
@@ -96,16 +121,23 @@ class OAuthTokenView(JWTAuthView):
     serializer_class: Any = serializers.OAuthTokenSerializer
 
     def handle_exception(self, exc: Exception) -> Response:
-        response = super().handle_exception(exc)
-        if isinstance(exc, ValidationError | ParseError) and isinstance(response.data, dict):
-            response.data = {"error": "invalid_request", **response.data}  # RFC 6749 section 5.2
-        return response
+        if isinstance(exc, ValidationError | ParseError):
+            errors = exc.detail if isinstance(exc.detail, dict) else {"detail": exc.detail}
+            exc.detail = {"error": ErrorDetail("invalid_request", "invalid_request"), **errors}  # RFC 6749 section 5.2
+        return super().handle_exception(exc)
 
 
-def _refusal(body: dict[str, Any], code: int, headers: dict[str, str] | None = None) -> Response:
-    response = Response(body, status=code, headers=headers)
-    response.exception = True  # as REST framework marks its own
-    return response
+@contextlib.contextmanager
+def _without_rollback() -> Iterator[None]:
+    """Keep what a refusal has written. Under ``ATOMIC_REQUESTS``, REST framework rolls the surrounding block back.
+
+    Our views open no block, so it would be one around them, such as that of a test.
+    """
+    blocks = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]
+    flags = [(connection, connection.get_rollback()) for connection in blocks]
+    yield
+    for connection, flag in flags:
+        connection.set_rollback(flag)
 
 
 def send_logged_out(request: Request, user: Any) -> None:

@@ -198,7 +198,7 @@ REFUSALS = {
     session_expired: "session_expired",
     ahead: "ahead",
     garbage: "invalid",
-    empty: "invalid",
+    empty: "not_authenticated",
     access_in_its_place: "wrong_type",
     quoted: "invalid",
 }

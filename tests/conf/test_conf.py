@@ -1,6 +1,7 @@
 """A setting that cannot be used is an error that names it."""
 
 import datetime
+import re
 
 import pytest
 from django.test import override_settings
@@ -9,6 +10,7 @@ from django_jwtauth import conf, sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
 from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
+from tests.tools.docs import page, section
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}, {}]}, "JWTAUTH['SIGNING_KEYS'][1]"),
         ({"SIGNING_KEYS": [{"alg": "HS512", "secret": SECRET}] * 2}, "JWTAUTH['SIGNING_KEYS']"),
         ({"SUBJECT_FIELD": 1}, "JWTAUTH['SUBJECT_FIELD']"),
+        ({"USER_AUTHENTICATION_RULE": "no_path"}, "JWTAUTH['USER_AUTHENTICATION_RULE']"),
         ({"CLAIMS_HOOKS": "a.b"}, "JWTAUTH['CLAIMS_HOOKS']"),
         ({"CLAIMS_HOOKS": [len]}, "JWTAUTH['CLAIMS_HOOKS']"),
         ({"CLAIMS": ["email"]}, "JWTAUTH['CLAIMS']"),
@@ -78,6 +81,7 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"REVOCATION_POLL_INTERVAL": datetime.timedelta(days=1826)}, "JWTAUTH['REVOCATION_POLL_INTERVAL']"),
         ({"REVOCATION_MAX_STALENESS": datetime.timedelta(seconds=3)}, "JWTAUTH['REVOCATION_MAX_STALENESS']"),
         ({"REVOCATION_FAIL_OPEN": 1}, "JWTAUTH['REVOCATION_FAIL_OPEN']"),
+        ({"IGNORE_FOREIGN_TOKENS": "yes"}, "JWTAUTH['IGNORE_FOREIGN_TOKENS']"),
         ({"THROTTLE_RATES": None}, "JWTAUTH['THROTTLE_RATES']"),
         ({"THROTTLE_RATES": {"logon": "1/min"}}, "JWTAUTH['THROTTLE_RATES'] has no rate 'logon'"),
         ({"THROTTLE_RATES": {"login": "0/min"}}, "JWTAUTH['THROTTLE_RATES']['login']"),
@@ -85,6 +89,8 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
         ({"THROTTLE_RATES": {"refresh": 10}}, "JWTAUTH['THROTTLE_RATES']['refresh']"),
         ({"NUM_PROXIES": None}, "JWTAUTH['NUM_PROXIES']"),
         ({"NUM_PROXIES": 1.5}, "JWTAUTH['NUM_PROXIES']"),
+        ({"PROXY_HEADER": "HTTP_X_FORWARDED_FOR"}, "JWTAUTH['PROXY_HEADER']"),
+        ({"PROXY_HEADER": "forwarded"}, "JWTAUTH['PROXY_HEADER']"),
         ({"PURGE_REVOKED_AFTER": "30"}, "JWTAUTH['PURGE_REVOKED_AFTER']"),
         ({"TRUSTED_ISSUERS": None}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not None"),
         ({"TRUSTED_ISSUERS": ["https://a.example"]}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not list"),
@@ -193,6 +199,36 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
 def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
     (problem,) = problems_of(given)
     assert problem.startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"),
+    [
+        ({"ISUER": "x"}, "Did you mean 'ISSUER'?"),
+        ({"leeway": 1}, "Did you mean 'LEEWAY'?"),
+        ({"COOKIES": {"samesight": "Lax"}}, "Did you mean 'samesite'?"),
+        (
+            {"SIGNING_KEY": "x"},
+            "Did you mean 'SIGNING_KEYS'? This is a setting of Simple JWT: \"Migrating from Simple JWT\" "
+            "in the documentation has its counterpart.",
+        ),
+        (
+            {"ROTATE_REFRESH_TOKENS": True},
+            'This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
+        ),
+        ({"NONSENSE": 1}, ", TOKEN_CACHE_SIZE, TRUSTED_ISSUERS."),
+    ],
+    ids=str,
+)
+def test_an_unknown_setting_gets_a_hint(given, ends):
+    (problem,) = problems_of(given)
+    assert problem.endswith(ends)
+
+
+def test_every_setting_of_simple_jwt_gets_a_pointer():
+    table = section(page("docs/migrating.md"), "## Settings")
+    theirs = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {each.key for each in conf.SETTINGS}
+    assert theirs == set(conf._SIMPLE_JWT)
 
 
 def test_all_problems_are_named_at_once():

@@ -5,6 +5,7 @@ import json
 
 import jwt
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.test import override_settings
@@ -119,9 +120,23 @@ def no_list_without_database(user, rf):
     return stateless(user, database_down=True)[0]
 
 
+def foreign_token(user, rf):
+    try:
+        found = StatelessJWTAuthentication().authenticate(rf.get("/", headers={"Authorization": "Bearer opaque"}))
+    except InvalidTokenError:
+        return "refused"
+    return "ignored" if found is None else "accepted"
+
+
 def second_failed_sign_in(user, rf):
     client = APIClient()
     return [client.post("/auth/token/", {"username": "ada", "password": "x"}).status_code for _ in range(2)][1]
+
+
+def address_from_two_headers(user, rf):
+    headers = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=198.51.100.1"}
+    with override_settings(JWTAUTH={**getattr(settings, "JWTAUTH", {}), "NUM_PROXIES": 1}):
+        return sessions.start(user, request=rf.get("/", headers=headers)).session.ip_address
 
 
 def address_of_a_forwarded_request(user, rf):
@@ -167,6 +182,14 @@ def names_of_cookies(user, rf):
     return sorted(APIClient().post("/auth/browser/login/", body).cookies.keys() - {"csrftoken"})
 
 
+def is_not_ada(user):
+    return user.username != "ada"
+
+
+def status_of_a_sign_in(user, rf):
+    return sign_in_for()[0]
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -178,6 +201,7 @@ EFFECTS = {
     "LEEWAY": (accepted_three_seconds_after_exp, "accepted", datetime.timedelta(0), "expired"),
     "SIGNING_KEYS": (signing_algorithm, "HS256", [{"alg": "HS512", "secret": SECRET}], "HS512"),
     "SUBJECT_FIELD": (claims("sub"), None, "username", "ada"),
+    "USER_AUTHENTICATION_RULE": (status_of_a_sign_in, 200, "tests.conf.test_effects.is_not_ada", 401),
     "CLAIMS_HOOKS": (claims("tenant"), None, ["tests.conf.test_effects.add_tenant"], "acme"),
     "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
     "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
@@ -192,6 +216,7 @@ EFFECTS = {
     "MAX_SESSIONS_PER_USER": (sessions_after_two_sign_ins, 2, 1, 1),
     "TOKEN_CACHE_SIZE": (remembered_tokens, 1, 0, 0),
     "MAX_TOKEN_LENGTH": (a_token_of_600_bytes, "minted", 600, True),
+    "IGNORE_FOREIGN_TOKENS": (foreign_token, "refused", True, "ignored"),
     "REVOCATION_POLL_INTERVAL": (list_of_ten_seconds, ("accepted", 1), datetime.timedelta(minutes=1), ("accepted", 0)),
     "REVOCATION_MAX_STALENESS": (list_of_ten_minutes_without_database, "stale", HOUR, "accepted"),
     "REVOCATION_FAIL_OPEN": (no_list_without_database, "stale", True, "accepted"),
@@ -203,6 +228,7 @@ EFFECTS = {
     ),
     "THROTTLE_RATES": (second_failed_sign_in, 401, {"login": "1/min"}, 429),
     "NUM_PROXIES": (address_of_a_forwarded_request, "10.0.0.1", 1, "203.0.113.7"),
+    "PROXY_HEADER": (address_from_two_headers, "203.0.113.7", "Forwarded", "198.51.100.1"),
     "PURGE_REVOKED_AFTER": (purged_a_day_after_revocation, False, HOUR, True),
 }
 

@@ -109,7 +109,7 @@ def test_with_the_database_away_the_list_is_used_until_it_is_too_old(user, pair,
         assert database.attempts == 1
         clock.now += 2
         response = client.get("/stateless/", **bearer(pair.access))
-        assert (response.status_code, response.json()["reason"]) == (401, "stale")
+        assert (response.status_code, response.json()["reason"]) == (503, "stale")
     clock.now += 10
     assert client.get("/stateless/", **bearer(pair.access)).status_code == 200
     assert sid in revocation_cache.latest(max_age=10).value.sids
