@@ -110,7 +110,9 @@ def start(
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
-    session.save(force_insert=True)
+    session.save(
+        using=RefreshToken.write_alias(), force_insert=True
+    )  # a user that was read from a replica decides else
     if session.actor:
         logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
     else:
