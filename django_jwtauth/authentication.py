@@ -25,7 +25,7 @@ from .errors import InvalidTokenError
 from .refusals import Unavailable
 from .verifier import AccessToken, verify_any
 
-DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed"})
+DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed", "key_changed"})
 """Why a token that was good once is refused. Other reasons mean a mistake or an attack, and are never passed over."""
 
 
@@ -185,7 +185,8 @@ class BearerAuthentication(BaseAuthentication):
 class JWTAuthentication(BearerAuthentication):
     """Authenticates by an access token, and loads the user through the token's session with one query.
 
-    Ending the session, deactivating the user and changing the password take effect at the next request.
+    Ending the session, deactivating the user and changing the password take effect at the next request. So does
+    whatever else keeps Django from loading the user: the default manager, or the backend that signed the user in.
     """
 
     @sensitive_variables()
@@ -195,6 +196,9 @@ class JWTAuthentication(BearerAuthentication):
 
     def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
         """Look up the session of a verified access token with one query.
+
+        The user is the object that Django would load for a session of its own. Where the project's manager or backends
+        have a say in that, this takes one more query.
 
         Args:
             token: The token.
@@ -213,10 +217,12 @@ class JWTAuthentication(BearerAuthentication):
             raise InvalidTokenError("invalid")
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
-        if reason := session.refusal(session.database_now, ends_at=session.expires_at):
-            raise InvalidTokenError(reason)
+        session.raise_for_refusal(session.database_now, ends_at=session.expires_at)
         if session.subject != token.subject:
             raise InvalidTokenError("invalid", code="user_not_found")
+        if session.backend and not hasattr(session.user, "backend"):
+            # As authenticate() notes it: a session that the user starts from here is judged by the same backend.
+            session.user.backend = session.backend
         return session.user, token
 
 

@@ -53,7 +53,9 @@ class BrowserView(JWTAuthView):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
                 sid = tokens.read_access(raw).sid
                 if sid not in [str(session.pk) for session in found]:
-                    found += RefreshToken.objects.select_related("user").with_sid(sid)
+                    for session in RefreshToken.objects.select_related("user").with_sid(sid):
+                        session.load_user()
+                        found.append(session)
         return found
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
 from django.urls import get_resolver
@@ -16,11 +19,11 @@ from django.utils.module_loading import import_string
 
 from . import claims, conf, sign_in
 from ._core.fetch import is_loopback, split_url
+from .counting import counts_atomically
 from .database import SUPPORTED_VENDORS
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."
-_PER_PROCESS_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -67,6 +70,30 @@ def _hook_problem(what: str, hook: Any, returns: type, *, at_sign_in: bool = Fal
     if not _may_return(hook, returns, or_none=at_sign_in):
         return checks.Error(f"{called} is annotated to return the wrong type.", hint=hint, id="jwtauth.E003")
     return None
+
+
+def check_rule(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E010: the rule about who may go on cannot be used."""
+    rule = None if _problems() else conf.get_config().user_authentication_rule
+    problem = "" if rule is None else _rule_problem(rule)
+    hint = "Set it to a function, or the dotted path of one: def rule(user), which returns True or False."
+    name = f"JWTAUTH['USER_AUTHENTICATION_RULE'] {rule!r}"
+    return [checks.Error(f"{name} {problem}.", hint=hint, id="jwtauth.E010")] if problem else []
+
+
+def _rule_problem(rule: Any) -> str:
+    if isinstance(rule, str):
+        try:
+            rule = import_string(rule)
+        except Exception as error:
+            return f"cannot be imported: {error}"
+    try:
+        inspect.signature(rule).bind(None)
+    except (TypeError, ValueError):
+        return "cannot be called with a user"
+    if inspect.iscoroutinefunction(rule):
+        return "is async"
+    return "" if _may_return(rule, bool, or_none=False) else "is annotated to return something else than a bool"
 
 
 def _may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
@@ -159,7 +186,7 @@ def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
     behind = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or getattr(settings, "USE_X_FORWARDED_HOST", False)
     if _problems() or not behind or conf.get_config().num_proxies:
         return []
-    hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For."
+    hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For or Forwarded."
     return [
         checks.Warning(
             "Django's settings imply a proxy, but NUM_PROXIES is 0: sign-ins cannot be throttled by address, and "
@@ -171,12 +198,24 @@ def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_cache(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W002: the throttles of each process count for themselves."""
-    backend = str(settings.CACHES.get("default", {}).get("BACKEND", ""))
-    if _problems() or not backend.endswith(_PER_PROCESS_CACHES) or not any(conf.get_config().throttle_rates.values()):
+    """W002: the throttles cannot count across processes in this cache."""
+    if _problems() or not any(conf.get_config().throttle_rates.values()):
         return []
-    hint = "Use a cache that all processes share, such as Redis; or set all rates to None, if a proxy throttles."
-    message = "Each process has a default cache of its own, so the throttles allow their rate once per process."
+    try:
+        backend = caches[DEFAULT_CACHE_ALIAS]
+    except Exception:  # each cache backend raises its own errors
+        return []  # a cache that cannot be used is reported where it is used
+    name = f"The cache 'default' ({type(backend).__name__})"
+    if isinstance(backend, LocMemCache | DummyCache):
+        message = f"{name} belongs to one process: the throttles allow their rates once per process."
+    elif not counts_atomically(backend):
+        message = (
+            f"{name} counts by get, add and set: processes that count at once lose attempts, and let guesses pass."
+        )
+    else:
+        return []
+    hint = "Use a cache that all processes share and that counts in one step, such as Redis or Memcached; or set all "
+    hint += "rates to None, if a proxy throttles."
     return [checks.Warning(message, hint=hint, id="jwtauth.W002")]
 
 
@@ -312,7 +351,7 @@ def _name(item: object) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-CHECKS: Iterable[Any] = (check_settings, check_hooks, check_claims, check_subject, check_databases)
+CHECKS: Iterable[Any] = (check_settings, check_hooks, check_rule, check_claims, check_subject, check_databases)
 DEPLOY_CHECKS: Iterable[Any] = (
     check_proxy,
     check_cache,

@@ -20,6 +20,7 @@ from ._core.remote import ASYMMETRIC_ALGORITHMS
 from ._core.setting_kinds import (
     BOOLEAN,
     MAX_DURATION,
+    Choice,
     ClaimPaths,
     ComputedTexts,
     Duration,
@@ -137,6 +138,7 @@ class Config:
     )
     client_id: str = setting(Text(), default="first-party")
     subject_field: str = setting(Text(), default="pk")
+    user_authentication_rule: Callable[..., Any] | str | None = setting(OrNone(kind=Function()), default=None)
 
     access_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(minutes=5))
     refresh_token_lifetime: timedelta = setting(_LIFETIME, default=timedelta(days=14))
@@ -192,6 +194,7 @@ class Config:
     )
     throttle_rates: Mapping[str, Rate | None] = setting(THROTTLE_RATES, default=THROTTLE_RATES.when_absent)
     num_proxies: int = setting(Integer(least=0), default=0)
+    proxy_header: str | None = setting(Choice(options=("X-Forwarded-For", "Forwarded", None)), default=None)
     purge_revoked_after: timedelta = setting(Duration(), default=timedelta(days=30))
 
     local: LocalIssuer | None = field(default=None, repr=False)

@@ -4,11 +4,11 @@ No token is stored, and no hash of one.
 """
 
 import hmac
+import logging
 import secrets
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -17,20 +17,20 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
-from . import conf
+from . import conf, users
+from .binding import UNKNOWN_KEY_HELP, Binding, bind, binding
 from .database import DatabaseNow, database_now
+from .errors import InvalidTokenError
 from .keys import b64url_encode
 from .request_info import MAX_USER_AGENT_LENGTH
+from .users import user_key
+
+logger = logging.getLogger("django_jwtauth")
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 MAX_NOTE_LENGTH = 255
 """How many characters the note of a revocation may have."""
-
-
-def user_key(user: AbstractBaseUser) -> Any:
-    """Return the primary key of the user model's row. A model that inherits from it may have another key of its own."""
-    return getattr(user, get_user_model()._meta.pk.attname)
 
 
 def subject_of(user: object) -> str:
@@ -187,7 +187,9 @@ class RefreshToken(models.Model):
     last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
     created_at = models.DateTimeField(_("signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires at the latest"), db_index=True)
-    auth_hash = models.BinaryField(editable=False)
+    auth_hash = models.BinaryField(editable=False)  # see `binding`
+    # Of Django's backends, the one that signed the user in. It decides whether the user may go on.
+    backend = models.CharField(_("authentication backend"), max_length=255, blank=True, editable=False)
     audience = models.CharField(_("audience"), max_length=255, blank=True)
     scope = models.TextField(_("scope"), blank=True)
     auth_time = models.DateTimeField(_("authenticated"))
@@ -196,6 +198,9 @@ class RefreshToken(models.Model):
     # The subject of the person who acts as the user. A foreign key would be emptied when that person is deleted, and
     # the session would then look like the user's own.
     actor = models.CharField(_("actor"), max_length=255, blank=True)
+    actor_backend = models.CharField(
+        _("authentication backend of the actor"), max_length=255, blank=True, editable=False
+    )
     transport = models.CharField(
         _("transport"), max_length=10, choices=Transport.choices, default=Transport.BODY, editable=False
     )
@@ -240,6 +245,9 @@ class RefreshToken(models.Model):
     database_now: datetime
     signed_out: bool
 
+    password_holder: AbstractBaseUser
+    """The object of the user whose password counts. Set by :meth:`load_user`."""
+
     def __str__(self) -> str:
         return str(self.pk)
 
@@ -264,20 +272,34 @@ class RefreshToken(models.Model):
 
     def bind(self, user: AbstractBaseUser) -> None:
         """Bind the session to the user's present password. Does not save."""
-        self.auth_hash = self._auth_hash(next(_session_auth_hashes(user)))
+        self.auth_hash = bind(bytes(self.secret), user)
+
+    def binding_to(self, user: AbstractBaseUser) -> Binding:
+        """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
+        return binding(bytes(self.secret), bytes(self.auth_hash), user)
 
     def is_bound_to(self, user: AbstractBaseUser) -> bool:
-        """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
-        stored = bytes(self.auth_hash)
-        return any(hmac.compare_digest(self._auth_hash(value), stored) for value in _session_auth_hashes(user))
+        """Tell whether the session is certainly bound to the user's present password."""
+        return self.binding_to(user) is Binding.PRESENT
 
-    def _auth_hash(self, session_auth_hash: str) -> bytes:
-        return hmac.digest(bytes(self.secret), b"auth_hash " + session_auth_hash.encode(), "sha256")
+    def raise_for_refusal(self, now: datetime, *, ends_at: datetime) -> None:
+        """Refuse every token of this session, unless :meth:`refusal` finds no reason. Arguments as there.
+
+        Raises:
+            InvalidTokenError: with the reason.
+        """
+        reason = self.refusal(now, ends_at=ends_at)
+        if reason == "key_changed":
+            logger.error("Session %s of user %s is refused: %s", self.pk, self.user_id, UNKNOWN_KEY_HELP)
+        if reason:
+            raise InvalidTokenError(reason)
 
     def refusal(self, now: datetime, *, ends_at: datetime) -> str:
         """Return the reason why every token of this session is refused; empty if they are accepted.
 
-        The row must have been read ``with_clock()``.
+        The row must have been read ``with_clock()`` and with its user. Afterwards :attr:`user` is the object that
+        Django would load. This takes a statement more where managers or backends are the project's own, and one or two
+        more if somebody acts as the user.
 
         Args:
             now: The database's time.
@@ -287,28 +309,37 @@ class RefreshToken(models.Model):
             return "revoked"
         if now >= ends_at:
             return "session_expired"
-        if not self.user.is_active or (self.actor and not self._has_active_actor()):
+        if not self.load_user() or (self.actor and not self._may_actor_go_on()):
             return "user_inactive"
-        return "" if self.is_bound_to(self.user) else "password_changed"
+        return _REFUSALS[self.binding_to(self.password_holder)]
 
-    def _has_active_actor(self) -> bool:
-        """Tell whether the person who acts as the user is active. One query; there are few such sessions."""
-        users = get_user_model()._base_manager.using(self.write_alias())
+    def load_user(self) -> bool:
+        """Let :attr:`user` be the object that Django would load, and tell whether the user may go on.
+
+        If not, :attr:`user` stays as it is.
+        """
+        row: Any = self.user
+        user = None if row is None else users.load(row, self.backend, using=self.write_alias())
+        if user is None:
+            return False
+        # The row, if the class has no more to say: a backend may have read a replica, which may lag behind.
+        self.password_holder = row if type(user) is type(row) else user
+        # Not by assignment, which refuses an object of another database, such as a replica.
+        cast(Any, self._meta.get_field("user")).set_cached_value(self, user)
+        return True
+
+    def _may_actor_go_on(self) -> bool:
+        """Tell whether the person who acts as the user may go on. One or two queries; there are few such sessions."""
+        using = self.write_alias()
+        rows = get_user_model()._base_manager.using(using)
         try:
-            actor = users.filter(**{conf.get_config().subject_field: self.actor}).first()
+            actor = rows.filter(**{conf.get_config().subject_field: self.actor}).first()
         except (ValueError, ValidationError):
             return False  # SUBJECT_FIELD was a different field when the session began
-        return actor is not None and actor.is_active
+        return actor is not None and users.load(actor, self.actor_backend, using=using) is not None
 
 
-def _session_auth_hashes(user: AbstractBaseUser) -> Iterator[str]:
-    """Yield the hashes that Django's own sessions are bound to: the present one, then those of fallback keys."""
-    if not hasattr(user, "get_session_auth_hash"):
-        yield ""  # a user model without passwords; django.contrib.auth.login() does the same
-        return
-    yield user.get_session_auth_hash()
-    if hasattr(user, "get_session_auth_fallback_hash"):
-        yield from user.get_session_auth_fallback_hash()
+_REFUSALS = {Binding.PRESENT: "", Binding.CHANGED: "password_changed", Binding.UNKNOWN_KEY: "key_changed"}
 
 
 class BlacklistedTokenQuerySet(RevocationQuerySet["BlacklistedToken"]):

@@ -14,9 +14,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
 from . import revocation_cache
-from .models import RefreshToken, RevokedReason, user_key
+from .models import RefreshToken, RevokedReason
 from .sessions._password import end_for_user_change, upgrade_hash
 from .sessions._revoke import end_acting
+from .users import is_active, user_key
 
 _UPGRADED = "_jwtauth_hash_upgraded"  # on a user object, between the two signals of one save
 
@@ -54,17 +55,18 @@ def user_was_saved(
         update_fields is None
         or "password" in update_fields
         # Only is_active was saved. The object's password may be outdated, so it must not decide anything.
-        or ("is_active" in update_fields and not instance.is_active)
+        or ("is_active" in update_fields and not is_active(instance))
     ):
         end_for_user_change(instance)
 
 
-def user_was_deleted(instance: models.Model, using: str, **kwargs: Any) -> None:
+def user_was_deleted(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     """End the sessions in which the deleted user acts as somebody else, and let this process see all of it at once.
 
-    The user's own sessions have been revoked by ``models.REVOKE``.
+    The user's own sessions have been revoked by ``models.REVOKE``. Of a user in several tables, Django deletes one row
+    after the other, and with ``keep_parents`` only some: what counts is the row of the user model.
     """
-    if _is_ours(instance, using):
+    if sender._meta.concrete_model is get_user_model()._meta.concrete_model and _is_ours(instance, using):
         end_acting([instance], reason=RevokedReason.USER_DELETED)
         revocation_cache.mark_stale_on_commit(using)
 

@@ -37,6 +37,7 @@ MESSAGES = {
     "stale": _("Token cannot be checked at the moment"),
     "user_inactive": _("User is inactive"),
     "password_changed": _("The user's password has been changed"),
+    "key_changed": _("Session belongs to another secret key of the server"),
     "insufficient_scope": _("Token lacks a required scope"),
     "insufficient_user_authentication": _("A more recent or stronger sign-in is needed"),
     "challenge": _("The password is right, but not enough to sign in"),

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -44,31 +45,97 @@ _SYSTEMS = (
     ("Linux", r"\bLinux\b"),
 )
 _PRODUCT = re.compile(r"[A-Za-z][\w.-]{0,39}")
+# RFC 7239 section 6: an IPv6 address is in brackets; a port may be obfuscated.
+_PORT = r"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))"
+_BRACKETED = re.compile(rf"\[([^\[\]]*)\]{_PORT}?")
+_WITH_PORT = re.compile(rf"([^\[\]]*){_PORT}")
+_PARAMETER = re.compile(r"""(?:^|;)[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^";]*))""")
 
 
-def client_address(request: HttpRequest | None, *, num_proxies: int) -> IPAddress | None:
+def client_address(request: HttpRequest | None, *, num_proxies: int, header: str | None = None) -> IPAddress | None:
     """Return the address of the client.
+
+    The header is read from the right, where the trusted proxies write. Every element counts, even if it is empty or
+    cannot be read: if it were skipped, an element that the client wrote would take its place.
 
     Args:
         request: The request, or ``None``.
-        num_proxies: How many trusted proxies append to ``X-Forwarded-For``. With 0 the header is ignored, since anybody
-            can send it.
+        num_proxies: How many trusted proxies append to the header. With 0 it is ignored, since anybody can send it.
+        header: The header that they append to: ``X-Forwarded-For`` or ``Forwarded`` (RFC 7239). With ``None``, the
+            former, or the latter in a request without the former.
 
     Returns:
         The address, an IPv4-mapped IPv6 address as IPv4; or ``None`` if it is unknown.
     """
     if request is None:
         return None
-    text: str = request.META.get("REMOTE_ADDR") or ""
-    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR") or ""
-    if num_proxies and forwarded:
-        hops = forwarded.split(",")
-        text = hops[-min(num_proxies, len(hops))]
+    if num_proxies:
+        for name, key, read_node in _PROXY_HEADERS:
+            text: str = request.META.get(key) or ""
+            if header in (name, None) and text.strip():
+                return parse_address(read_node(_nth_last(text, num_proxies)))
+    return parse_address(request.META.get("REMOTE_ADDR") or "")
+
+
+def parse_address(text: str) -> IPAddress | None:
+    """Return the address of a node in the forms that proxies and servers write, or ``None`` if there is none.
+
+    A port, brackets, quotation marks, a zone id and surrounding spaces are left out: ``203.0.113.7:51234``,
+    ``"[2001:db8::7]:443"`` and ``fe80::1%eth0`` are addresses; ``unknown`` and ``_hidden`` (RFC 7239 section 6) not.
+    """
+    text = text.strip(' \t"')
+    if bracketed := _BRACKETED.fullmatch(text):
+        return _address(bracketed[1])
+    # First as a whole, because the last group of an IPv6 address may look like a port.
+    with_port = _WITH_PORT.fullmatch(text)
+    return _address(text) or (_address(with_port[1]) if with_port else None)
+
+
+def _address(text: str) -> IPAddress | None:
     try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _nth_last(text: str, number: int) -> str:
+    """Return the element of a list header that the outermost of some trusted proxies wrote, or else the first element.
+
+    Quoted strings (RFC 9110 section 5.6.4) may contain commas. Those of the trusted proxies end properly, while what is
+    left of them may not. Therefore the quotation marks are matched from the right too.
+    """
+    end, is_quoted = len(text), False
+    for index in range(len(text) - 1, -1, -1):
+        if text[index] == '"' and not _is_escaped(text, index):
+            is_quoted = not is_quoted
+        elif text[index] == "," and not is_quoted:
+            number -= 1
+            if not number:
+                return text[index + 1 : end]
+            end = index
+    return text[:end]
+
+
+def _is_escaped(text: str, index: int) -> bool:
+    start = index
+    while start and text[start - 1] == "\\":
+        start -= 1
+    return (index - start) % 2 == 1
+
+
+def _read_for(element: str) -> str:
+    """Return the parameter ``for`` of an element of ``Forwarded`` (RFC 7239 section 4), or an empty text."""
+    for name, quoted, token in _PARAMETER.findall(element):
+        if name.lower() == "for":
+            return re.sub(r"\\(.)", r"\1", quoted) or str(token)
+    return ""
+
+
+_PROXY_HEADERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("X-Forwarded-For", "HTTP_X_FORWARDED_FOR", str),
+    ("Forwarded", "HTTP_FORWARDED", _read_for),
+)
 
 
 def is_private(address: IPAddress) -> bool:

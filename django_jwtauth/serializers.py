@@ -7,11 +7,22 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from . import usernames
 from .models import RefreshToken
 from .request_info import device_name
 
-MAX_USERNAME_LENGTH = 256
-"""How long a user name may be, unless the field of the user model is longer. The throttles look no further."""
+
+class UsernameField(serializers.CharField):
+    """A user name, read as Django's forms do: without spaces around it, and in Unicode's form NFKC.
+
+    It is text, whatever kind of field ``USERNAME_FIELD`` is: what is no value of that field is the name of nobody.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(write_only=True, max_length=usernames.max_length(), **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        return usernames.normalize(super().to_internal_value(data))
 
 
 class TokenField(serializers.CharField):
@@ -61,12 +72,7 @@ class TokenSerializer(serializers.Serializer):  # type: ignore[type-arg]
     resource = ResourceField()
 
     def get_fields(self) -> dict[str, Any]:
-        # Not trimmed: whether spaces around a name matter is for the user model to decide.
-        user = get_user_model()
-        field: Any = user._meta.get_field(user.USERNAME_FIELD)
-        longest = max(field.max_length or 0, MAX_USERNAME_LENGTH)
-        username = serializers.CharField(write_only=True, trim_whitespace=False, max_length=longest)
-        return {user.USERNAME_FIELD: username, **super().get_fields()}
+        return {get_user_model().USERNAME_FIELD: UsernameField(), **super().get_fields()}
 
 
 class RefreshSerializer(serializers.Serializer):  # type: ignore[type-arg]

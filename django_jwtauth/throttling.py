@@ -15,15 +15,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import conf, request_info, tokens
+from . import conf, counting, request_info, tokens, usernames
 from .errors import InvalidTokenError
-from .serializers import MAX_USERNAME_LENGTH
 
 logger = logging.getLogger("django_jwtauth.security")
 
@@ -35,7 +33,7 @@ class CountingThrottle(BaseThrottle):
     """
 
     def __init__(self) -> None:
-        self._counted: list[str] = []
+        self._counted: list[tuple[str, int]] = []
         self._wait: float | None = None
 
     def identities(self, request: Request) -> Iterator[tuple[str, str]]:
@@ -58,7 +56,11 @@ class CountingThrottle(BaseThrottle):
                 window, elapsed = divmod(now, rate.seconds)
                 text = f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
                 digest = hmac.digest(config.throttle_key, text, "sha256").hex()
-                if self._count(f"jwtauth:throttle:{digest}", rate.seconds) > rate.limit:
+                key = f"jwtauth:throttle:{digest}"
+                count = counting.increment(key, timeout=rate.seconds)
+                if count:
+                    self._counted.append((key, rate.seconds))
+                if count > rate.limit:
                     self._wait = max(self._wait or 0, math.ceil(rate.seconds - elapsed))
         except Exception:
             # Each cache backend raises its own errors.
@@ -75,26 +77,12 @@ class CountingThrottle(BaseThrottle):
 
     def release(self) -> None:
         """Take the attempt back, because it does not count after all."""
-        for key in self._counted:
+        for key, seconds in self._counted:
             try:
-                cache.decr(key)
-            except ValueError:
-                continue  # the window is over
+                counting.decrement(key, timeout=seconds)
             except Exception:
                 logger.warning("The cache is not available: an attempt stays counted.", exc_info=True)
         self._counted.clear()
-
-    def _count(self, key: str, seconds: int) -> int:
-        # The window may end, or the entry be evicted, between the two calls. Then try once more.
-        for _ in range(2):
-            cache.add(key, 0, timeout=seconds)
-            try:
-                count = cache.incr(key)
-            except ValueError:
-                continue
-            self._counted.append(key)
-            return count
-        return 0
 
 
 class LoginThrottle(CountingThrottle):
@@ -108,8 +96,9 @@ class LoginThrottle(CountingThrottle):
         """Yield the three identities of a sign-in, as far as they are known."""
         if request.method != "POST":
             return  # not a sign-in: OPTIONS, or a request that gets a 405
-        num_proxies = conf.get_config().num_proxies
-        address = request_info.client_address(request._request, num_proxies=num_proxies)
+        config = conf.get_config()
+        num_proxies = config.num_proxies
+        address = request_info.client_address(request._request, num_proxies=num_proxies, header=config.proxy_header)
         username = _sent_username(request)
         # Without NUM_PROXIES, a private address may be a proxy's, which all clients share.
         is_known = address is not None and (num_proxies > 0 or not request_info.is_private(address))
@@ -157,9 +146,14 @@ def _folded(username: str) -> str:
 
     Otherwise an attacker could use another spelling for each guess, and each would have its own counter. The collations
     of MySQL and MariaDB ignore case, accents, invisible characters and trailing spaces, and some regard all digits of
-    the same value as equal. This function does the same as far as Unicode's categories tell.
+    the same value as equal. This function does the same as far as Unicode's categories tell. Where user names are
+    numbers, UUIDs or the like, it counts values.
     """
-    text = unicodedata.normalize("NFKD", username[:MAX_USERNAME_LENGTH]).casefold()
+    name = usernames.normalize(username)
+    if len(name) <= usernames.max_length():
+        with contextlib.suppress(*usernames.NOT_A_VALUE):
+            name = usernames.stored_form(name)
+    text = unicodedata.normalize("NFKD", name[: usernames.MAX_LENGTH]).casefold()
     kept = [char for char in text if unicodedata.category(char)[0] not in "CM"]
     return "".join(
         char if (value := unicodedata.numeric(char, None)) is None else f"{value:g}" for char in kept

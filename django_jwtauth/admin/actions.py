@@ -23,8 +23,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import conf, sessions
-from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason, user_key
+from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason
 from ..request_info import device_name
+from ..users import user_key
 from .base import ReadOnlyAdmin, has_permission, user_url
 from .filters import MAX_COUNTED
 from .forms import EveryoneForm, NoteForm

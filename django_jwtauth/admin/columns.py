@@ -20,6 +20,7 @@ _STATUS_WORDS = {
     "idle": _("idle"),
     "user_inactive": _("user inactive"),
     "password_changed": _("password changed"),
+    "key_changed": _("bound to another SECRET_KEY"),
 }
 
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from .. import sessions, tokens
+from .. import sessions, tokens, usernames
 from ..errors import InvalidTokenError
 from ..models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
 from ..request_info import device_name
@@ -182,7 +182,7 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
         model = get_user_model()
         fields = {field.name for field in model._meta.get_fields()}  # EMAIL_FIELD may name a field that is missing
         matches = Q()
-        for name in {model.USERNAME_FIELD, getattr(model, "EMAIL_FIELD", "")} & fields:
+        for name in {usernames.lookup(), *({getattr(model, "EMAIL_FIELD", "")} & fields)}:
             matches |= Q(**{f"{name}__icontains": term})
         users = model._default_manager.using(RefreshToken.write_alias()).order_by("pk").values_list("pk", flat=True)
         found = list(users.filter(matches)[: MAX_FOUND_USERS + 1])
@@ -193,7 +193,7 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
             messages.warning(request, text % MAX_FOUND_USERS)
             # The user with exactly this name is added, or a short name could be lost among the many names that it is a
             # part of. Spellings are looked up one by one, since exact comparisons can use an index.
-            spellings = {term, term.lower(), term.upper(), term.capitalize()}
+            spellings = filter(usernames.is_value, {term, term.lower(), term.upper(), term.capitalize()})
             found = [*users.filter(**{f"{model.USERNAME_FIELD}__in": spellings}), *found[:MAX_FOUND_USERS]]
         return Q(user_id__in=found)
 
@@ -241,7 +241,7 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         return [page, *super().get_urls()]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return [f"user__{get_user_model().USERNAME_FIELD}", "jti__exact"]
+        return [f"user__{usernames.lookup()}", "jti__exact"]
 
     @method_decorator(sensitive_post_parameters("token"))
     @method_decorator(sensitive_variables())

@@ -20,8 +20,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ..models import RefreshToken, user_key
+from ..models import RefreshToken
 from ..sessions._password import attribute_to
+from ..users import user_key
 from .base import has_permission, url_if_any
 from .columns import SessionColumns
 

@@ -129,12 +129,24 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_index=True, verbose_name="signed in")),
                 ("expires_at", models.DateTimeField(db_index=True, verbose_name="expires at the latest")),
                 ("auth_hash", models.BinaryField()),
+                (
+                    "backend",
+                    models.CharField(
+                        blank=True, editable=False, max_length=255, verbose_name="authentication backend"
+                    ),
+                ),
                 ("audience", models.CharField(blank=True, max_length=255, verbose_name="audience")),
                 ("scope", models.TextField(blank=True, verbose_name="scope")),
                 ("auth_time", models.DateTimeField(verbose_name="authenticated")),
                 ("amr", models.JSONField(blank=True, default=list, verbose_name="authentication methods")),
                 ("acr", models.CharField(blank=True, max_length=255, verbose_name="authentication context")),
                 ("actor", models.CharField(blank=True, max_length=255, verbose_name="actor")),
+                (
+                    "actor_backend",
+                    models.CharField(
+                        blank=True, editable=False, max_length=255, verbose_name="authentication backend of the actor"
+                    ),
+                ),
                 (
                     "transport",
                     models.CharField(

@@ -35,13 +35,17 @@ def verify_refresh(raw: str | bytes) -> RefreshToken:
 def find_by_refresh_token(raw: str | bytes) -> RefreshToken:
     """Return the session of a refresh token of any generation, whether the session is alive or not. One statement.
 
+    Its ``user`` is the object that Django would load, if it would, which may take another statement.
+
     Args:
         raw: The refresh token as it was sent.
 
     Raises:
         InvalidTokenError: if the token is invalid, has expired, or belongs to no session.
     """
-    return session_of(tokens.read_refresh(raw))
+    session = session_of(tokens.read_refresh(raw))
+    session.load_user()
+    return session
 
 
 @sensitive_variables()

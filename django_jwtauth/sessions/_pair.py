@@ -56,5 +56,6 @@ def make_pair(
 
 def request_columns(request: HttpRequest | None) -> dict[str, Any]:
     """Return the columns of a session that come from a request: address and user agent."""
-    address = request_info.client_address(request, num_proxies=conf.get_config().num_proxies)
+    config = conf.get_config()
+    address = request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header)
     return {"ip_address": str(address) if address else None, "user_agent": request_info.user_agent(request)}

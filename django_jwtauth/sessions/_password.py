@@ -1,5 +1,6 @@
 """What deactivating a user, and changing or upgrading a password, does to the user's sessions."""
 
+import logging
 import uuid
 from datetime import datetime
 from typing import Any, cast
@@ -10,10 +11,14 @@ from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 
 from .. import revocation_cache
+from ..binding import UNKNOWN_KEY_HELP, Binding
 from ..database import write
 from ..errors import InvalidTokenError
-from ..models import RefreshToken, RevokedReason, user_key
+from ..models import RefreshToken, RevokedReason
+from ..users import is_active, user_key
 from ._revoke import BATCH, end_acting, revoke_all, revoke_ids, revoke_rows, session_id
+
+logger = logging.getLogger("django_jwtauth")
 
 _ENDED_AT = "_jwtauth_sessions_ended_at"
 """The attribute of a user object that holds the time at which saving it ended sessions."""
@@ -65,11 +70,16 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
     A new password also ends the sessions in which the user acts as somebody else: they may have been started by a
     thief of the old password.
     """
-    if not user.is_active:
+    if not is_active(user):
         revoke_all(user, reason=RevokedReason.USER_INACTIVE)
         return
     sessions = RefreshToken.objects.of(user).unrevoked().only("secret", "auth_hash")
-    unbound = [session.pk for session in sessions if not session.is_bound_to(user)]
+    bindings = {session.pk: session.binding_to(user) for session in sessions}
+    untold = [pk for pk, binding in bindings.items() if binding is Binding.UNKNOWN_KEY]
+    unbound = [pk for pk, binding in bindings.items() if binding is Binding.CHANGED]
+    if untold:
+        # This process may be the only one with that key, and ends nothing that all others accept.
+        logger.error("%d session(s) of user %s stay, such as %s: %s", len(untold), user.pk, untold[0], UNKNOWN_KEY_HELP)
     if unbound:
         now = RefreshToken.objects.now()
         revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, now=now)

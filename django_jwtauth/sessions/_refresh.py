@@ -6,9 +6,7 @@ on any database.
 
 import logging
 from datetime import datetime
-from typing import cast
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, models
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
@@ -86,7 +84,7 @@ def _rotate(session: RefreshToken, *, now: datetime, request: HttpRequest | None
         .filter(pk=session.pk, generation=session.generation, auth_hash=bytes(session.auth_hash))
     )
     # Bound with the present SECRET_KEY, so that its fallbacks can be removed one day.
-    session.bind(cast(AbstractBaseUser, session.user))
+    session.bind(session.password_holder)
     session.generation += 1
     session.rotated_at = now
     session.last_seen_on = now.date()
@@ -116,12 +114,13 @@ def _count_replay(session: RefreshToken) -> None:
 
 
 def _end_reused(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> None:
+    config = conf.get_config()
     if not revoke_rows(RefreshToken.objects.filter(pk=session.pk), reason=RevokedReason.REUSED, now=now):
         return  # the session has ended meanwhile, so there is nothing new to report
     logger.warning(
         "Refresh token reuse: session %s of user %s was revoked (request from %s).",
         session.pk,
         session.user_id,
-        request_info.client_address(request, num_proxies=conf.get_config().num_proxies),
+        request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header),
     )
     signals.refresh_token_reused.send_robust(RefreshToken, session=session, user=session.user, request=request)

@@ -12,7 +12,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import conf, revocation_cache, signals, tokens
 from ..database import storable, write
-from ..models import MAX_NOTE_LENGTH, BlacklistedToken, NotBefore, RefreshToken, RevokedReason, signed_out, user_key
+from ..models import MAX_NOTE_LENGTH, BlacklistedToken, NotBefore, RefreshToken, RevokedReason, signed_out
+from ..users import user_key
 from ..verifier import AccessToken
 
 logger = logging.getLogger("django_jwtauth.security")
@@ -80,7 +81,8 @@ def revoke_all(
     Raises:
         ValueError: if ``reason`` is not a ``RevokedReason``, or ``note`` is too long.
     """
-    users = [user] if isinstance(user, AbstractBaseUser) else list(user)
+    # A user model need not inherit from AbstractBaseUser.
+    users = [user] if isinstance(user, models.Model) else list(user)
     rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
     count = revoke_rows(rows, reason=reason, note=note, by=by)
     end_acting(users, reason=reason, note=note, by=by)

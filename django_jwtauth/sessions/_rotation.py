@@ -40,8 +40,7 @@ def judge(session: RefreshToken, generation: int, *, transport: str) -> Step:
     if session.transport != transport:
         raise InvalidTokenError("invalid")
     now = session.database_now
-    if reason := session.refusal(now, ends_at=session.idle_at):
-        raise InvalidTokenError(reason)
+    session.raise_for_refusal(now, ends_at=session.idle_at)
     if session.actor and getattr(session.user, "is_superuser", False):
         raise InvalidTokenError("revoked")  # the user was promoted after somebody had begun to act as them
     if generation > session.generation:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, grants, signals, tokens
+from .. import conf, grants, signals, tokens, users
 from ..database import write
 from ..errors import InvalidTokenError
-from ..models import RefreshToken, RevokedReason, subject_of, user_key
+from ..models import RefreshToken, RevokedReason, subject_of
+from ..users import user_key
 from ..verifier import AccessToken
 from ._pair import TokenPair, make_pair, request_columns
 from ._revoke import revoke_ids, session_id
@@ -39,6 +41,7 @@ def start(
     allow_superuser: bool = False,
     transport: str = RefreshToken.Transport.BODY,
     auth_time: datetime | None = None,
+    backend: str = "",
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
@@ -59,24 +62,30 @@ def start(
         allow_superuser: Allow ``actor`` to act as a superuser. It has an effect only if there is no refresh token.
         transport: How the client keeps its refresh token. The token is refused if it is sent in another way.
         auth_time: When the user was authenticated, if that was earlier: for example when Django's own session began.
+        backend: The one of ``AUTHENTICATION_BACKENDS`` that decides, from now on, whether the user may go on. By
+            default the one that ``authenticate()`` has noted in ``user.backend``, or else the first that would load the
+            user. The actor's is found in the same way.
 
     Raises:
-        InvalidTokenError: ``user_inactive``, if the user or the actor is inactive.
+        InvalidTokenError: ``user_inactive``, if the user or the actor is inactive, or refused by the backend or by
+            ``USER_AUTHENTICATION_RULE``.
         PermissionDenied: if somebody would act as a superuser or as themselves; or if the request itself comes from
             somebody who acts as the user or as the actor.
         ClaimsHookError: if a claims hook fails; nothing has been written.
         InvalidScopeError: if ``scope`` is malformed.
         InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
         ImproperlyConfigured: if the user or the actor has no usable ``SUBJECT_FIELD``.
-        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry.
+        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry; or if ``backend`` is not one
+            of ``AUTHENTICATION_BACKENDS``.
     """
     _check_methods(amr, acr)
     _check_audience(audience)
-    if not user.is_active:
-        raise InvalidTokenError("user_inactive")
+    backend = _checked_backend(user, backend)
     if refreshable is None:
         refreshable = actor is None
+    actor_backend = ""
     if actor is not None:
+        actor_backend = _checked_backend(actor)
         _check_actor(actor, user, allow_superuser=allow_superuser and not refreshable)
     _refuse_if_acted_for(request, user, actor)
     now = RefreshToken.objects.now()
@@ -92,6 +101,8 @@ def start(
         scope=" ".join(grants.parse_scope(scope)),
         audience=audience,
         actor="" if actor is None else subject_of(actor),
+        actor_backend=actor_backend,
+        backend=backend,
         transport=transport,
         **request_columns(request),
     )
@@ -99,7 +110,9 @@ def start(
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
-    session.save(force_insert=True)
+    session.save(
+        using=RefreshToken.write_alias(), force_insert=True
+    )  # a user that was read from a replica decides else
     if session.actor:
         logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
     else:
@@ -172,9 +185,17 @@ def _check_audience(audience: str) -> None:
         raise ValueError(f"An audience has at most {MAX_LENGTH} characters, none of them a control character.")
 
 
-def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
-    if not actor.is_active:
+def _checked_backend(user: AbstractBaseUser, chosen: str = "") -> str:
+    """Return the backend that will decide whether a user may go on, if it lets the user sign in now."""
+    if chosen and chosen not in settings.AUTHENTICATION_BACKENDS:
+        raise ValueError(f"{chosen!r} is not one of AUTHENTICATION_BACKENDS.")
+    backend = chosen or users.backend_of(user, using=RefreshToken.write_alias())
+    if backend is None or not users.is_admitted(user, backend):
         raise InvalidTokenError("user_inactive")
+    return backend
+
+
+def _check_actor(actor: AbstractBaseUser, user: AbstractBaseUser, *, allow_superuser: bool) -> None:
     if user_key(actor) == user_key(user):
         raise PermissionDenied("A user cannot act as themselves.")
     if getattr(user, "is_superuser", False) and not allow_superuser:

@@ -7,7 +7,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import conf, serializers, sessions, tokens
+from .. import conf, serializers, sessions, tokens, usernames
 from ..authentication import JWTAuthentication
 from ..database import epoch
 from ..errors import InvalidTokenError
@@ -66,7 +66,7 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
 
     def describe_access(self, user: Any, token: AccessToken) -> dict[str, Any]:
         """Return the response for an access token: its claims and the user's name."""
-        return {**token.claims, "active": True, "token_type": "Bearer", "username": user.get_username()}
+        return {**token.claims, "active": True, "token_type": "Bearer", "username": usernames.shown(user)}
 
     def describe_refresh(self, session: RefreshToken) -> dict[str, Any]:
         """Return the response for the current refresh token of a session."""
@@ -77,7 +77,7 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
             "iss": config.issuer,
             "client_id": config.client_id,
             "sub": session.subject,
-            "username": user.get_username(),
+            "username": usernames.shown(user),
             "sid": str(session.pk),
             "iat": int(epoch(session.rotated_at)),
             "exp": int(epoch(session.idle_at)),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
 from django.views.decorators.debug import sensitive_variables
@@ -13,11 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
-from .. import grants, serializers, sessions, sign_in
+from .. import grants, serializers, sessions, sign_in, usernames
 from ..errors import InvalidTokenError, JWTAuthError
 from ..refusals import MESSAGES, error_body
 from ..sessions import TokenPair
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
+from ..users import is_admitted
 from ._base import JWTAuthView
 
 
@@ -92,8 +92,9 @@ class TokenView(TokenPairView):
     @sensitive_variables()
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
-        user = authenticate(request=request._request, **credentials)
-        return user if user is not None and user.is_active else None
+        user = usernames.authenticate_by_name(request._request, credentials)
+        # Here too, so that somebody whom only the project's rule refuses gets the same response as anybody else.
+        return user if user is not None and is_admitted(user, getattr(user, "backend", "")) else None
 
     def get_challenge(self, request: Request, user: AbstractBaseUser) -> Mapping[str, Any] | None:
         """Return what the user must prove in addition, or ``None`` if the credentials are enough.

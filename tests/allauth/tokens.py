@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 from allauth.account.authentication import get_authentication_records
 from allauth.headless.tokens.strategies.sessions import SessionTokenStrategy
+from django.contrib.auth import BACKEND_SESSION_KEY
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import IsAuthenticated
@@ -22,7 +23,8 @@ def start(request):
     amr = dict.fromkeys(AMR.get(record["method"], record["method"]) for record in records)
     auth_time = datetime.fromtimestamp(records[-1]["at"], UTC)
     acr = "two-factor" if "mfa" in amr else ""
-    return sessions.start(request.user, request=request, amr=[*amr], acr=acr, auth_time=auth_time)
+    backend = request.session[BACKEND_SESSION_KEY]
+    return sessions.start(request.user, request=request, amr=[*amr], acr=acr, auth_time=auth_time, backend=backend)
 
 
 class SessionTokenView(TokenPairView):

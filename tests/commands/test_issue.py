@@ -54,6 +54,18 @@ def test_the_tokens_work_as_those_of_a_sign_in(client, robot, age):
     assert client.get("/whoami/", **bearer(refreshed["access"])).status_code == 200
 
 
+def test_a_name_is_read_as_at_a_sign_in(robot):
+    assert json.loads(issue(" \uff52obot "))["access"]
+
+
+@pytest.mark.parametrize("name", ["ada", "", "1e400", "\udc80", "\x00", "9" * 400])
+def test_a_name_that_is_no_value_of_the_field_is_the_name_of_nobody(robot, monkeypatch, name):
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "id")
+    assert json.loads(issue(str(robot.pk)))["access"]
+    with pytest.raises(CommandError, match="no user"):
+        issue(name)
+
+
 def test_the_session_is_listed_and_can_be_revoked(client, robot):
     answer = json.loads(issue("robot"))
     (listed,) = client.get("/auth/sessions/", **bearer(answer["access"])).json()["results"]

@@ -18,6 +18,10 @@ from django_jwtauth.keys import Key
 OURS = "django_jwtauth.authentication.JWTAuthentication"
 SESSION = "rest_framework.authentication.SessionAuthentication"
 SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"}}
+FILE_CACHE = {
+    "CACHES": {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "x"}}
+}
+DATABASE_CACHE = "django.core.cache.backends.db.DatabaseCache"
 HOOKS = "tests.conf.test_checks."
 
 
@@ -59,6 +63,22 @@ def names_or_none(user, *, request, session) -> list[str] | None:
 
 def strangely_typed(user, *, request, session) -> "NoSuchType":  # noqa: F821
     return []
+
+
+def good_rule(user) -> bool:
+    return True
+
+
+def rule_of_two(user, request):
+    return True
+
+
+def rule_of_a_text(user) -> str:
+    return "yes"
+
+
+async def async_rule(user):
+    pass
 
 
 class Claims(typing.TypedDict):
@@ -120,6 +140,10 @@ def found():
 PROVOKED = [
     ("jwtauth.E001", jwtauth(ISSUER=5)),
     ("jwtauth.E002", jwtauth(CLAIMS_HOOKS=[HOOKS + "no_such_hook"])),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "no_such_rule")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "rule_of_two")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "rule_of_a_text")),
+    ("jwtauth.E010", jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "async_rule")),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_without_session"])),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "not_callable"])),
     ("jwtauth.E004", jwtauth(CLAIMS_HOOKS=[HOOKS + "async_hook"])),
@@ -133,6 +157,10 @@ PROVOKED = [
     ("jwtauth.W001", {"USE_X_FORWARDED_HOST": True}),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.OwnLocMemCache"}}}),
+    ("jwtauth.W002", FILE_CACHE),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": DATABASE_CACHE, "LOCATION": "cache"}}}),
+    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.TimedFileCache", "LOCATION": "x"}}}),
     ("jwtauth.W003", jwtauth(REFRESH_GRACE_PERIOD=datetime.timedelta(0))),
     ("jwtauth.W004", asymmetric()),
     ("jwtauth.W004", asymmetric(ISSUER="http://auth.example.com")),
@@ -185,6 +213,8 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         trusting("https://auth.example.com"),
         trusting("http://localhost:8000", allow_http=False),
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
+        jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "good_rule"),
+        jwtauth(USER_AUTHENTICATION_RULE=good_rule),
         {
             "CSRF_COOKIE_SAMESITE": "None",
             **jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
@@ -208,6 +238,12 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
             "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
             **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
         },
+        {"CACHES": {"default": {"BACKEND": "tests.tools.caches.OwnCountingCache"}}},
+        {"CACHES": {"default": {"BACKEND": "no.such.Cache"}}},
+        {
+            **FILE_CACHE,
+            **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
+        },
     ],
     ids=[
         "defaults",
@@ -218,6 +254,8 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "trusted",
         "trusted-localhost",
         "hook",
+        "rule",
+        "rule itself",
         "cookies",
         "typed hooks",
         "our hooks",
@@ -233,6 +271,9 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "unknown",
         "no-drf",
         "no-rates",
+        "own-cache",
+        "unusable-cache",
+        "no-rates-in-files",
     ],
 )
 def test_sound_settings_give_no_message(changes):

@@ -5,6 +5,7 @@ import json
 
 import jwt
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.test import override_settings
@@ -132,6 +133,12 @@ def second_failed_sign_in(user, rf):
     return [client.post("/auth/token/", {"username": "ada", "password": "x"}).status_code for _ in range(2)][1]
 
 
+def address_from_two_headers(user, rf):
+    headers = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=198.51.100.1"}
+    with override_settings(JWTAUTH={**getattr(settings, "JWTAUTH", {}), "NUM_PROXIES": 1}):
+        return sessions.start(user, request=rf.get("/", headers=headers)).session.ip_address
+
+
 def address_of_a_forwarded_request(user, rf):
     request = rf.get("/", REMOTE_ADDR="10.0.0.1", headers={"X-Forwarded-For": "203.0.113.7"})
     return sessions.start(user, request=request).session.ip_address
@@ -175,6 +182,14 @@ def names_of_cookies(user, rf):
     return sorted(APIClient().post("/auth/browser/login/", body).cookies.keys() - {"csrftoken"})
 
 
+def is_not_ada(user):
+    return user.username != "ada"
+
+
+def status_of_a_sign_in(user, rf):
+    return sign_in_for()[0]
+
+
 EFFECTS = {
     "ISSUER": (claims("iss"), "django-jwtauth", "https://auth.example.com", "https://auth.example.com"),
     "AUDIENCE": (claims("aud"), "django-jwtauth", ["first", "second"], "first"),
@@ -186,6 +201,7 @@ EFFECTS = {
     "LEEWAY": (accepted_three_seconds_after_exp, "accepted", datetime.timedelta(0), "expired"),
     "SIGNING_KEYS": (signing_algorithm, "HS256", [{"alg": "HS512", "secret": SECRET}], "HS512"),
     "SUBJECT_FIELD": (claims("sub"), None, "username", "ada"),
+    "USER_AUTHENTICATION_RULE": (status_of_a_sign_in, 200, "tests.conf.test_effects.is_not_ada", 401),
     "CLAIMS_HOOKS": (claims("tenant"), None, ["tests.conf.test_effects.add_tenant"], "acme"),
     "CLAIMS": (claims("mail"), None, {"mail": "email"}, "ada@example.com"),
     "SCOPES": (granted_of_two_scopes, "", ["orders:read"], "orders:read"),
@@ -212,6 +228,7 @@ EFFECTS = {
     ),
     "THROTTLE_RATES": (second_failed_sign_in, 401, {"login": "1/min"}, 429),
     "NUM_PROXIES": (address_of_a_forwarded_request, "10.0.0.1", 1, "203.0.113.7"),
+    "PROXY_HEADER": (address_from_two_headers, "203.0.113.7", "Forwarded", "198.51.100.1"),
     "PURGE_REVOKED_AFTER": (purged_a_day_after_revocation, False, HOUR, True),
 }
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.test import RequestFactory
 from django.utils.module_loading import import_string
 from rest_framework.views import APIView
 
@@ -24,6 +25,7 @@ from django_jwtauth._core import custom_claims, jws, polling, remote, revocation
 from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.admin import actions, filters, forms, pages, site, users
 from django_jwtauth.keys import Key, KeySet
+from django_jwtauth.request_info import client_address
 from tests.interop import table
 from tests.tools.docs import DOCS, FENCE, ROOT, page, section
 
@@ -170,8 +172,20 @@ def test_the_api_page_lists_the_signals():
     assert sorted(first_words(section(page("docs/api.md"), "## Signals"))) == known
 
 
+def test_the_throttling_page_gives_the_true_addresses():
+    table = section(page("docs/throttling.md"), "## Proxies")
+    shown = [(re.findall("`([^`]+)`", cells[0]), cells[1]) for cells in rows(table)[1:]]
+    assert len(shown) == 6
+    for written, address in shown:
+        for form in written:
+            name = "HTTP_FORWARDED" if "=" in form else "HTTP_X_FORWARDED_FOR"
+            found = client_address(RequestFactory().get("/", **{name: form}), num_proxies=1)
+            assert str(found or "unknown") == address
+
+
 def test_the_throttling_page_gives_the_true_rates(settings):
-    table = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(page("docs/throttling.md"))[1:]}
+    first_table = page("docs/throttling.md").partition("## ")[0]
+    table = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(first_table)[1:]}
     plain = conf.get_config().throttle_rates
     assert set(table) == set(plain)
     settings.JWTAUTH = {"THROTTLE_RATES": table}

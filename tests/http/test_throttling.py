@@ -155,6 +155,18 @@ def test_behind_a_configured_proxy_the_clients_address_counts(client, user):
         assert through("198.51.100.1", "192.0.2.1") == 401
 
 
+def test_the_port_of_a_client_and_the_spelling_of_its_address_do_not_matter(client, user):
+    given = {"login": None, "login_username": None, "refresh": None, "login_address": "1/min"}
+    with override_settings(JWTAUTH={"NUM_PROXIES": 1, "THROTTLE_RATES": given}):
+        for first, *others in (
+            ["203.0.113.7:51234", "203.0.113.7:51235", "203.0.113.7", "[::ffff:203.0.113.7]:1"],
+            ["[2001:db8::7]:443", "2001:DB8::7", "[2001:db8:0::8]:444"],
+        ):
+            assert attempt(client, HTTP_X_FORWARDED_FOR=f"6.6.6.6, {first}") == 401
+            for other in others:
+                assert attempt(client, HTTP_X_FORWARDED_FOR=other) == 429
+
+
 def test_without_a_configured_proxy_the_header_is_not_believed(client, user):
     with rates(login_address="1/min"):
         answers = [attempt(client, HTTP_X_FORWARDED_FOR=f"198.51.100.{n}") for n in range(2)]

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from tests.tools.processes import ROOT
+from tests.tools.processes import ROOT, run_script
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,47 @@ def test_sign_in_call_refresh_change_the_password(run, subject_field):
         assert (session.user, session.revoked_reason) == (None, "password_changed")
     """
     run("-c", textwrap.dedent(script), SUBJECT_FIELD=subject_field)
+
+
+def test_a_user_model_without_anything_of_djangos():
+    """What such a user starts ends as everybody's does: by call, at the endpoint, and when the user is deactivated."""
+    run_script(
+        """
+        import django
+        from django.conf import settings
+
+        settings.configure(
+            SECRET_KEY="a-secret-key-of-fifty-characters-0123456789-abcdef",
+            DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+            INSTALLED_APPS=[
+                "django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_jwtauth",
+                "tests.plainusers",
+            ],
+            AUTH_USER_MODEL="plainusers.Person",
+            DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+            ROOT_URLCONF="django_jwtauth.urls",
+            ALLOWED_HOSTS=["*"],
+        )
+        django.setup()
+        from django.core.management import call_command
+        from rest_framework.test import APIClient
+        from django_jwtauth import sessions
+        from django_jwtauth.models import RefreshToken
+        from tests.plainusers.models import Person
+
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        ada = Person.objects.create(name="ada")
+        first = sessions.refresh(sessions.start(ada).refresh)
+        assert sessions.revoke_all(ada) == 1
+        second, client = sessions.start(ada), APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {second.access}")
+        assert client.post("/logout/all/").json() == {"revoked": 1}
+        third = sessions.start(ada)
+        ada.is_active = False
+        ada.save()
+        assert RefreshToken.objects.get(pk=third.session.pk).revoked_reason == "user_inactive"
+        assert sessions.revoke_all(Person.objects.all()) == 0
+        ada.delete()
+        assert RefreshToken.objects.filter(user=None).count() == 3
+        """
+    )

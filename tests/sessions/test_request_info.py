@@ -1,6 +1,7 @@
 """What a request says about its client."""
 
 import ipaddress
+import time
 
 import pytest
 from django.test import RequestFactory
@@ -37,6 +38,137 @@ def test_the_address_of_the_client(peer, forwarded, num_proxies, address):
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
     found = request_info.client_address(request, num_proxies=num_proxies)
     assert found == (address and ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("203.0.113.7:0", "203.0.113.7"),
+        (" 203.0.113.7\t:1 ", None),
+        ("203.0.113.7:", None),
+        ("203.0.113.7:123456", None),
+        ("203.0.113.7:http", None),
+        ("203.0.113.7:1:2", None),
+        ("203.0.113.7:\uff11", None),
+        ("203.0.113.7:_obfuscated.port-1", "203.0.113.7"),
+        ('"203.0.113.7:51234"', "203.0.113.7"),
+        ("\t203.0.113.7\t", "203.0.113.7"),
+        ("203.0.113.07", None),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ('"[2001:DB8::7]:443"', "2001:db8::7"),
+        ("[2001:db8::7]443", None),
+        ("[2001:db8::7", None),
+        ("2001:db8::7]", None),
+        ("[[2001:db8::7]]", None),
+        ("2001:db8:0:0:0:0:0:7:51234", "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("fe80::1%25eth0", "fe80::1"),
+        ("[fe80::1%eth0]:443", "fe80::1"),
+        ("[::ffff:203.0.113.7]:443", "203.0.113.7"),
+        ("::FFFF:203.0.113.7", "203.0.113.7"),
+        ("unknown", None),
+        ("Unknown:443", None),
+        ("_hidden", None),
+        ("_hidden:_port", None),
+        ("client.example.com", None),
+        ("203.0.113.7 198.51.100.1", None),
+        ("203.0.113.7\x00", None),
+        ("", None),
+        ("[]", None),
+        (":443", None),
+        ("\ud800", None),
+        ("1:" * 50_000, None),
+    ],
+)
+def test_the_forms_in_which_proxies_write_an_address(text, address):
+    assert request_info.parse_address(text) == (address and ipaddress.ip_address(address))
+    request = RequestFactory().get("/", REMOTE_ADDR=text)
+    assert request_info.client_address(request, num_proxies=0) == request_info.parse_address(text)
+
+
+def forwarded(num_proxies, /, *, header=None, **meta):
+    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", **meta)
+    found = request_info.client_address(request, num_proxies=num_proxies, header=header)
+    return found and str(found)
+
+
+@pytest.mark.parametrize(
+    ("sent", "num_proxies", "address"),
+    [
+        ("6.6.6.6, 203.0.113.7:22", 1, "203.0.113.7"),
+        ("6.6.6.6,\t[2001:DB8::7]:443", 1, "2001:db8::7"),
+        ("garbage, <script>, 203.0.113.7", 1, "203.0.113.7"),
+        ('6.6.6.6, ", 203.0.113.7', 1, "203.0.113.7"),
+        ('"6.6.6.6, 203.0.113.7', 1, "203.0.113.7"),
+        (",, ,203.0.113.7", 1, "203.0.113.7"),
+        # What the trusted proxies wrote counts, even if it cannot be read. What is left of it is the client's.
+        ("6.6.6.6, unknown", 1, None),
+        ("6.6.6.6,", 1, None),
+        ("6.6.6.6, , 10.0.0.2", 2, None),
+        ("6.6.6.6, _hidden, 10.0.0.2", 2, None),
+        ("6.6.6.6, 203.0.113.7, unknown", 2, "203.0.113.7"),
+        ("6.6.6.6, 203.0.113.7,", 2, "203.0.113.7"),
+        ("  ", 1, "10.0.0.1"),
+    ],
+)
+def test_a_client_can_neither_choose_its_address_nor_hide_it(sent, num_proxies, address):
+    assert forwarded(num_proxies, HTTP_X_FORWARDED_FOR=sent) == address
+
+
+@pytest.mark.parametrize(
+    ("sent", "num_proxies", "address"),
+    [
+        ("for=203.0.113.7", 1, "203.0.113.7"),
+        ("for=203.0.113.7", 0, "10.0.0.1"),
+        ("FOR=203.0.113.7;Proto=https", 1, "203.0.113.7"),
+        ('by=10.0.0.1 ; for="203.0.113.7:51234";host=example.com', 1, "203.0.113.7"),
+        ('proto=https; For="[2001:DB8::7]:443"', 1, "2001:db8::7"),
+        ('for="[2001:db8::7%25eth0]"', 1, "2001:db8::7"),
+        ('for="203\\.0.113.7"', 1, "203.0.113.7"),
+        ("for=[2001:db8::7]:443", 1, "2001:db8::7"),  # not quoted, as it must be
+        ("for=6.6.6.6, for=203.0.113.7", 1, "203.0.113.7"),
+        ("for=6.6.6.6, for=203.0.113.7, for=10.0.0.2", 2, "203.0.113.7"),
+        ("for=203.0.113.7", 2, "203.0.113.7"),
+        ("for=6.6.6.6, for=unknown", 1, None),
+        ("for=6.6.6.6, for=_hidden", 1, None),
+        ("for=6.6.6.6, proto=https", 1, None),
+        ("for=6.6.6.6, ", 1, None),
+        ("203.0.113.7", 1, None),
+        # Quotation marks of the client do not swallow what the proxy appends.
+        ('for="6.6.6.6, for=203.0.113.7', 1, "203.0.113.7"),
+        ('for="6.6.6.6\\", for=203.0.113.7', 1, "203.0.113.7"),
+        ('for="a, for=\\"6.6.6.6\\", for=203.0.113.7;host="a\\",b"', 1, "203.0.113.7"),
+        # A proxy copies the host that the client sent, in a quoted string.
+        ('for=203.0.113.7;host="a, for=6.6.6.6"', 1, "203.0.113.7"),
+        ('host="a;for=6.6.6.6";for=203.0.113.7', 1, "203.0.113.7"),
+        ('x-host="a;for=6.6.6.6";for=203.0.113.7', 1, "203.0.113.7"),
+        ('host="a\\\\";for=203.0.113.7', 1, "203.0.113.7"),
+        ("for=203.0.113.7;host=a;for=6.6.6.6", 1, "203.0.113.7"),
+    ],
+)
+def test_the_header_of_rfc_7239(sent, num_proxies, address):
+    assert forwarded(num_proxies, HTTP_FORWARDED=sent) == address
+    assert forwarded(num_proxies, header="Forwarded", HTTP_FORWARDED=sent, HTTP_X_FORWARDED_FOR="6.6.6.6") == address
+
+
+def test_of_two_headers_only_the_one_that_the_proxies_write_is_believed():
+    both = {"HTTP_X_FORWARDED_FOR": "203.0.113.7", "HTTP_FORWARDED": "for=198.51.100.1"}
+    assert forwarded(1, **both) == "203.0.113.7"
+    assert forwarded(1, header="X-Forwarded-For", **both) == "203.0.113.7"
+    assert forwarded(1, header="Forwarded", **both) == "198.51.100.1"
+    assert forwarded(1, header="Forwarded", HTTP_X_FORWARDED_FOR="203.0.113.7") == "10.0.0.1"
+    assert forwarded(1, header="X-Forwarded-For", HTTP_FORWARDED="for=198.51.100.1") == "10.0.0.1"
+
+
+@pytest.mark.parametrize("character", ['"', "\\", ",", '\\"', ";a=", 'a="', "[", ":1"])
+def test_a_long_header_takes_no_long_time(character):
+    began = time.process_time()
+    for name in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"):
+        forwarded(1_000_000, **{name: character * 60_000})
+        forwarded(1, **{name: character * 60_000})
+    assert time.process_time() - began < 2
 
 
 def test_without_a_request_nothing_is_known():

@@ -106,3 +106,11 @@ def test_sessions_that_are_over_do_not_count_for_the_limit(user, settings):
     sessions.start(user)
     assert row(idle.session)["revoked_at"] is None
     assert row(kept.session)["revoked_at"] is None
+
+
+def test_a_session_is_stored_where_sessions_are_even_if_the_user_came_from_a_replica(user):
+    """Without a router, Django stores a new row where its related row was read."""
+    user._state.db = "replica"
+    pair = sessions.start(user)
+    assert pair.session._state.db == "default"
+    assert sessions.verify_refresh(pair.refresh) == pair.session

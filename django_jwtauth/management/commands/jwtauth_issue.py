@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from ... import sessions
+from ... import sessions, usernames
 from ...errors import InvalidTokenError, JWTAuthError
 from ...models import RefreshToken
 from ..private_file import new_private_file, write_all
@@ -37,9 +37,9 @@ class Command(BaseCommand):
         users = get_user_model()
         output = options["output"]
         try:
-            name = {users.USERNAME_FIELD: options["username"]}
+            name = {users.USERNAME_FIELD: usernames.normalize(options["username"])}
             user = users._default_manager.using(RefreshToken.write_alias()).get(**name)
-        except users.DoesNotExist:
+        except (users.DoesNotExist, *usernames.NOT_A_VALUE):
             raise CommandError(f"There is no user {options['username']!r}.") from None
         # The file is opened first, or a failure would leave a session whose tokens nobody has.
         with contextlib.nullcontext() if output is None else new_private_file(output) as file:
