@@ -21,8 +21,12 @@ class JWTAuthConfig(AppConfig):
 
         for check in checks.CHECKS:
             django_checks.register(check, django_checks.Tags.security)
+        for check in checks.DATABASE_CHECKS:
+            django_checks.register(check, django_checks.Tags.database)
         for check in checks.DEPLOY_CHECKS:
             django_checks.register(check, django_checks.Tags.security, deploy=True)
+        signals.pre_migrate.connect(receivers.tables_will_change)
+        signals.post_migrate.connect(receivers.tables_were_created, sender=self)
         signals.pre_save.connect(receivers.user_will_be_saved)
         signals.post_save.connect(receivers.user_was_saved)
         # For the user model and its proxies only: a receiver for all senders would make every deletion in the project

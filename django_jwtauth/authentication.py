@@ -6,7 +6,7 @@ here imports models.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -21,12 +21,66 @@ from . import conf, revocation_cache
 from ._core.jws import is_foreign
 from .cookies import read_cookie
 from .csrf import SAFE_METHODS, enforce_csrf
+from .database import observe_clock
 from .errors import InvalidTokenError
 from .refusals import Unavailable
 from .verifier import AccessToken, verify_any
 
 DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed", "key_changed"})
 """Why a token that was good once is refused. Other reasons mean a mistake or an attack, and are never passed over."""
+
+
+class GroupName(str):
+    """The name of a group. It stands for the group where code asks a group for its ``name``."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The same."""
+        return str(self)
+
+
+class GroupNames(tuple[GroupName, ...]):
+    """The names of the groups in a token, with those methods of Django's ``user.groups`` that names can answer."""
+
+    __slots__ = ()
+
+    def all(self) -> Self:
+        """Return all of them."""
+        return self
+
+    def filter(self, **lookups: Any) -> Self:
+        """Return those that match.
+
+        Args:
+            lookups: ``name`` or ``name__in``.
+
+        Raises:
+            TypeError: for any other lookup: the token has nothing but names.
+        """
+        if not lookups.keys() <= {"name", "name__in"}:
+            raise TypeError("A token has only the names of groups: filter them by name or name__in.")
+        wanted = [{lookups["name"]}] if "name" in lookups else []
+        wanted += [set(lookups["name__in"])] if "name__in" in lookups else []
+        return type(self)(name for name in self if all(name in names for names in wanted))
+
+    def exists(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self)
+
+    def values_list(self, *names: str, flat: bool = False) -> Any:
+        """Return the names; as tuples of one unless they are to be ``flat``.
+
+        Raises:
+            TypeError: if anything but ``name`` is asked for.
+        """
+        if names != ("name",):
+            raise TypeError("A token has only the names of groups: ask for the values of 'name'.")
+        return list(self) if flat else [(name,) for name in self]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"A token has only the names of groups. They have no {name!r}: use all(), filter(name=…).")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +112,12 @@ class StatelessUser:
         return self.token.claims.get("is_superuser") is True
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`."""
-        return self._names("groups")
+    def groups(self) -> GroupNames:
+        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`.
+
+        A tuple of names, which also answers ``filter(name=…)``, ``exists()``, ``all()`` and ``values_list("name")``.
+        """
+        return GroupNames(map(GroupName, self._names("groups")))
 
     @property
     def id(self) -> str:
@@ -215,6 +272,7 @@ class JWTAuthentication(BearerAuthentication):
         session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
         if session is None:
             raise InvalidTokenError("invalid")
+        observe_clock(session.database_now, leeway=conf.get_config().leeway)
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
         session.raise_for_refusal(session.database_now, ends_at=session.expires_at)

@@ -62,6 +62,8 @@ class BrowserView(JWTAuthView):
 class CookiePairView(BrowserView):
     """The base of sign-in and refresh: a response that puts the tokens into cookies."""
 
+    oauth_grants: tuple[str, ...] = ()  # the response of a grant has its tokens in the body
+
     @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the response. It contains no token."""

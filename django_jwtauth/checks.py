@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from . import claims, conf, sign_in
 from ._core.fetch import is_loopback, split_url
 from .counting import counts_atomically
-from .database import SUPPORTED_VENDORS
+from .database import SUPPORTED_VENDORS, clock_difference
 from .models import RefreshToken
 
 _OURS = "django_jwtauth.authentication."
@@ -179,6 +179,20 @@ def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = "Use SQLite, PostgreSQL, MariaDB or MySQL."
         messages.append(checks.Error(f"The database {vendor} is not supported.", hint=hint, id="jwtauth.E008"))
     return messages
+
+
+def check_clocks(databases: Iterable[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """W020: the clocks of this machine and of the database differ."""
+    alias = RefreshToken.write_alias()
+    if _problems() or alias not in (databases or ()) or connections[alias].vendor not in SUPPORTED_VENDORS:
+        return []
+    ahead = clock_difference(alias)
+    if abs(ahead) <= conf.get_config().leeway.total_seconds():
+        return []
+    side = "ahead of" if ahead > 0 else "behind"
+    message = f"The clock of this machine is {abs(ahead):.0f} seconds {side} the database's."
+    hint = "Keep the clocks in step with NTP: sessions go by the database's, tokens by those of the machines."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W020")]
 
 
 def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -352,6 +366,8 @@ def _name(item: object) -> str:
 
 
 CHECKS: Iterable[Any] = (check_settings, check_hooks, check_rule, check_claims, check_subject, check_databases)
+DATABASE_CHECKS: Iterable[Any] = (check_clocks,)
+"""These query the database. Django runs them in ``migrate``, and in ``check --database default``."""
 DEPLOY_CHECKS: Iterable[Any] = (
     check_proxy,
     check_cache,

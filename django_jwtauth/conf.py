@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from ._core.clock import issuer_clock
 from ._core.remote import ASYMMETRIC_ALGORITHMS
 from ._core.setting_kinds import (
     BOOLEAN,
@@ -260,7 +261,8 @@ def _load() -> Config:
     if not isinstance(given, Mapping):
         raise InvalidSettingsError([f"JWTAUTH must be a dict, not {type(given).__name__}."])
     problems: list[str] = []
-    config = Config(**read_settings(SETTINGS, given, Place(name="JWTAUTH", problems=problems), noun="setting"))
+    place = Place(name="JWTAUTH", problems=problems)
+    config = Config(**read_settings(SETTINGS, given, place, noun="setting", hints=_SIMPLE_JWT))
     is_issuer = apps.is_installed("django_jwtauth")
     # A service that issues no tokens does not name itself by ISSUER: it has no audience unless one is given.
     own_audience = config.audience if is_issuer or "AUDIENCE" in given else ()
@@ -274,6 +276,22 @@ def _load() -> Config:
     if problems:
         raise InvalidSettingsError(problems)
     return replace(config, local=local if is_issuer else None, verifiers=MappingProxyType(verifiers))
+
+
+_SIMPLE_JWT = dict.fromkeys(
+    re.findall(
+        r"\w+",
+        """
+    ALGORITHM AUTH_HEADER_NAME AUTH_HEADER_TYPES AUTH_TOKEN_CLASSES BLACKLIST_AFTER_ROTATION CHECK_REVOKE_TOKEN
+    CHECK_USER_IS_ACTIVE JSON_ENCODER JTI_CLAIM JWK_URL REVOKE_TOKEN_CLAIM ROTATE_REFRESH_TOKENS SIGNING_KEY
+    SLIDING_TOKEN_LIFETIME SLIDING_TOKEN_OBTAIN_SERIALIZER SLIDING_TOKEN_REFRESH_EXP_CLAIM
+    SLIDING_TOKEN_REFRESH_LIFETIME SLIDING_TOKEN_REFRESH_SERIALIZER TOKEN_BLACKLIST_SERIALIZER TOKEN_OBTAIN_SERIALIZER
+    TOKEN_REFRESH_SERIALIZER TOKEN_TYPE_CLAIM TOKEN_USER_CLASS TOKEN_VERIFY_SERIALIZER UPDATE_LAST_LOGIN
+    USER_AUTHENTICATION_RULE USER_ID_CLAIM USER_ID_FIELD VERIFYING_KEY
+    """,
+    ),
+    ' This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
+)
 
 
 def _trusted_verifiers(config: Config, own_audience: tuple[str, ...], problems: list[str]) -> dict[str, Verifier]:
@@ -325,6 +343,7 @@ def _local_issuer(config: Config, problems: list[str]) -> LocalIssuer | None:
             max_lifetime=config.access_token_lifetime,
             max_token_length=config.max_token_length,
             cache_size=config.token_cache_size,
+            clock=issuer_clock,
         ),
     )
 

@@ -10,6 +10,7 @@ from django.utils.decorators import decorator_from_middleware
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError, PermissionDenied
 
+from . import audit
 from .errors import JWTAuthError
 from .refusals import error_detail
 
@@ -69,7 +70,8 @@ def refuse_csrf(why: str) -> NoReturn:
     Raises:
         PermissionDenied: always.
     """
-    logger.warning("CSRF check failed: %a", why)  # escaped: it quotes what was sent
+    # Escaped, since it quotes what was sent.
+    logger.warning("CSRF check failed: %a", why, extra=audit.fields("csrf_failed", reason=ascii(why)[1:-1]))
     raise PermissionDenied(error_detail(JWTAuthError("csrf_failed", "csrf")))
 
 

@@ -1,17 +1,24 @@
 """What our rules need of a database: its clock, and single statements that succeed despite contention."""
 
+import itertools
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core import mail
 from django.db import NotSupportedError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField
 from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
+
+from ._core.clock import issuer_clock
+
+logger = logging.getLogger("django_jwtauth")
 
 # The clock in microseconds since 1970, whatever the time zones of server, connection and project.
 # (Django's Now() returns MySQL's local time as if it were UTC.)
@@ -21,6 +28,15 @@ _CLOCKS = {
     "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
 }
 SUPPORTED_VENDORS = tuple(_CLOCKS)
+
+# 1 if a statement of this connection would find the table. Asking for the table itself would abort the transaction on
+# PostgreSQL, and listing all tables may miss one that is in another schema of the search path.
+_TABLE_COUNTS = {
+    "sqlite": "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = %s",
+    "postgresql": "SELECT COUNT(to_regclass(%s))",
+    "mysql": "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s",
+}
+_seen_tables: set[tuple[str, str]] = set()
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -40,6 +56,37 @@ def database_now(using: str) -> datetime:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {_clock_sql(connections[using])}")
         return _from_microseconds(cursor.fetchone()[0])
+
+
+def observe_clock(now: datetime, *, leeway: timedelta) -> float:
+    """Compare the clock of this process with the database's, and warn if they differ: once, until they agree again.
+
+    Args:
+        now: The database's time, which has just been read.
+        leeway: By how much they may differ.
+
+    Returns:
+        By how many seconds this process is ahead; negative if it is behind, and 0 within the leeway.
+    """
+    ahead, is_news = issuer_clock.observe(epoch(now), leeway=leeway.total_seconds())
+    if is_news:
+        logger.warning(
+            "The clock of this process is %.0f seconds %s the database's. Other services may refuse its access tokens. "
+            "Set the clocks right.",
+            abs(ahead),
+            "ahead of" if ahead > 0 else "behind",
+        )
+    return ahead
+
+
+def clock_difference(using: str) -> float:
+    """Return by how many seconds the clock of this process is surely ahead of the database's, or behind. One statement.
+
+    The time that the statement takes counts as no difference.
+    """
+    before = time.time()
+    there = epoch(database_now(using))
+    return max(before - there, 0.0) or min(time.time() - there, 0.0)
 
 
 class DatabaseNow(Func):
@@ -67,6 +114,58 @@ def storable(moment: datetime) -> datetime:
     """Return an aware datetime in the form that the project's ``USE_TZ`` asks for."""
     # Not in the current time zone, which a request may have activated: rows are compared across requests.
     return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+def has_table(using: str, table: str) -> bool:
+    """Tell whether a table has been created. One statement until it has; then none.
+
+    Args:
+        using: The database.
+        table: The name of the table.
+    """
+    connection = connections[using]
+    if (using, table) in _seen_tables or connection.vendor not in _TABLE_COUNTS:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLE_COUNTS[connection.vendor], [table])
+        is_there = bool(cursor.fetchone()[0])
+    if is_there:
+        _seen_tables.add((using, table))
+    return is_there
+
+
+def forget_tables(using: str) -> None:
+    """Look again for the tables of a database, which may be about to change."""
+    for seen in [seen for seen in _seen_tables if seen[0] == using]:
+        _seen_tables.discard(seen)
+
+
+_test_scopes = itertools.count(1)
+_state = {"scope": 0}
+
+
+def is_testing() -> bool:
+    """Tell whether Django's test environment has been set up in this process."""
+    return hasattr(mail, "outbox")
+
+
+def test_scope() -> tuple[int, int]:
+    """Return two numbers for the test that runs, so that what one test leaves in memory means nothing to the next.
+
+    Returns:
+        The number that :func:`begin_test_scope` has set last; and the number of the transaction that the
+        ``TestCase`` of this thread will roll back. Both are 0 outside of tests, the latter also in other threads.
+    """
+    for connection in connections.all(initialized_only=True):
+        for block in reversed(connection.atomic_blocks):
+            if getattr(block, "_from_testcase", False):
+                return _state["scope"], block.__dict__.setdefault("_jwtauth_scope", next(_test_scopes))
+    return _state["scope"], 0
+
+
+def begin_test_scope() -> None:
+    """Let what is in memory mean nothing any more. Only in tests: the processes of a server must agree on it."""
+    _state["scope"] = next(_test_scopes)
 
 
 def write(statement: Callable[[], int], *, using: str) -> int:

@@ -64,6 +64,8 @@ __all__ = [
     "derive_secret",
 ]
 
+_KEY_FILE_SUFFIXES = (".pem", ".key", ".pub", ".crt", ".txt", ".p8")
+_MAX_PATH_LENGTH = 255
 _ALG_OF_CURVE = {crv: alg for alg, crv in CURVE_NAMES.items()} | {"Ed25519": "EdDSA"}
 _PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -151,7 +153,10 @@ class Key:
         except TypeError:
             raise InvalidKeyError("The PEM private key is encrypted; decrypt it first.") from None
         except (ValueError, UnsupportedAlgorithm):
-            raise InvalidKeyError("The PEM text does not hold a private or public key that can be read.") from None
+            message = "The PEM text does not hold a private or public key that can be read."
+            if rb"\n" in data:
+                message += r" It has the two characters \n where its lines should end: replace them by line breaks."
+            raise InvalidKeyError(message) from None
         return cls._asymmetric(key, alg=alg, kid=kid)
 
     @classmethod
@@ -217,9 +222,10 @@ class Key:
             try:
                 return cls.from_pem(Path(value).read_bytes(), alg=alg)
             except (OSError, TypeError, ValueError) as error:
-                # Without the path, which OSError shows too: it may be a key that was put here by mistake.
+                # Not always with the path, which OSError shows too: it may be a key that was put here by mistake.
                 why = getattr(error, "strerror", None) or error
-                raise InvalidKeyError(f"The key file cannot be read: {why}.") from None
+                what = f"key file {str(value)!r}" if _is_surely_a_path(value) else "key file"
+                raise InvalidKeyError(f"The {what} cannot be read: {why}.") from None
         if not isinstance(value, str | bytes):
             raise InvalidKeyError(f"The key's {source!r} must be str or bytes, not {type(value).__name__}.")
         return cls.from_pem(value, alg=alg) if source == "pem" else cls.from_secret(value, alg=alg)
@@ -350,6 +356,18 @@ class KeySet:
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JWK Set of the asymmetric keys: public members, ``kid``, ``alg``, ``use``, nothing else."""
         return {"keys": [jwk for key in self._keys if (jwk := key.public_jwk()) is not None]}
+
+
+def _is_surely_a_path(value: object) -> bool:
+    """Tell whether this names a file, and cannot be the text of a key that was put in the wrong place."""
+    if not isinstance(value, str | Path):
+        return False
+    path = Path(value)
+    if len(str(path)) > _MAX_PATH_LENGTH or not str(path).isprintable() or "-----" in str(path):
+        return False
+    # Base64 may have slashes too, but no folder of that name exists.
+    is_in_a_folder = path.parent not in (Path(), Path(path.anchor))
+    return path.suffix in _KEY_FILE_SUFFIXES or (is_in_a_folder and path.parent.is_dir())
 
 
 def _utf8(text: str | bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 The receivers for saving listen to all senders, because a proxy of the user model may be loaded at any time. Changes
 that bypass ``save()`` are noticed by ``JWTAuthentication`` and at the next refresh.
+
+Users may be saved before ``migrate`` has created our tables: by a migration or a ``post_migrate`` receiver, or by a
+process that already runs our code. There are no sessions then, so there is nothing to do.
 """
 
 import copy
@@ -13,7 +16,7 @@ from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
-from . import revocation_cache
+from . import database, revocation_cache
 from .models import RefreshToken, RevokedReason
 from .sessions._password import end_for_user_change, upgrade_hash
 from .sessions._revoke import end_acting
@@ -30,6 +33,8 @@ def user_will_be_saved(
         return
     instance.__dict__.pop(_UPGRADED, None)
     if update_fields is None or set(update_fields) != {"password"} or not _is_password_unmarked(instance):
+        return
+    if not _has_sessions_table(using):
         return
     users = get_user_model()._base_manager.using(using).filter(pk=user_key(instance))
     stored = users.values_list("password", flat=True).first()
@@ -51,12 +56,13 @@ def user_was_saved(
     """End the sessions that a change of password or a deactivation makes invalid."""
     if created or raw or not _is_ours(instance, using) or instance.__dict__.pop(_UPGRADED, False):
         return
-    if (
+    may_end_sessions = (
         update_fields is None
         or "password" in update_fields
         # Only is_active was saved. The object's password may be outdated, so it must not decide anything.
         or ("is_active" in update_fields and not is_active(instance))
-    ):
+    )
+    if may_end_sessions and _has_sessions_table(using):
         end_for_user_change(instance)
 
 
@@ -69,6 +75,27 @@ def user_was_deleted(sender: type[models.Model], instance: models.Model, using: 
     if sender._meta.concrete_model is get_user_model()._meta.concrete_model and _is_ours(instance, using):
         end_acting([instance], reason=RevokedReason.USER_DELETED)
         revocation_cache.mark_stale_on_commit(using)
+
+
+def tables_will_change(using: str, **kwargs: Any) -> None:
+    """Before ``migrate``: look for our tables again. It may remove them, or be about to fill an empty schema."""
+    database.forget_tables(using)
+
+
+def tables_were_created(using: str, **kwargs: Any) -> None:
+    """After ``migrate``: look at once, so that no later save of a user has to.
+
+    A ``TransactionTestCase`` sends this signal too, when it has emptied the tables.
+    """
+    if database.is_testing():
+        database.begin_test_scope()
+    database.forget_tables(using)
+    if using == RefreshToken.write_alias():
+        _has_sessions_table(using)
+
+
+def _has_sessions_table(using: str) -> bool:
+    return database.has_table(using, RefreshToken._meta.db_table)  # the last table that our migration creates
 
 
 def _is_ours(instance: models.Model, using: str) -> TypeGuard[AbstractBaseUser]:

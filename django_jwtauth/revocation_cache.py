@@ -5,8 +5,10 @@ tokens, and the time of the last ``sessions.revoke_everyone()``. An entry stays 
 expired, so the list is short, however many sessions there have been.
 """
 
+import asyncio
 import logging
 import math
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,15 +16,16 @@ from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.conf import settings
-from django.db import Error, transaction
+from django.db import Error, close_old_connections, transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from . import conf
-from ._core.polling import CachedValue, Reading
+from ._core.clock import issuer_clock
+from ._core.polling import PolledValue, Reading
 from ._core.revocation_list import RevocationList
-from .database import epoch
+from .database import epoch, is_testing, test_scope
 from .errors import InvalidTokenError
 from .verifier import AccessToken
 
@@ -36,6 +39,10 @@ SUMMER_TIME = timedelta(hours=1)
 """How far local times may jump, which is what ``USE_TZ = False`` stores."""
 WAIT_SECONDS = 10.0
 """How long a request waits for another one that is reading the list."""
+LOOP_WAIT_SECONDS = 1.0
+"""How long a request on an event loop waits for the thread that reads the list, if there is none that may be used."""
+LOOP_IDLE_SECONDS = 600.0
+"""How long after the last request on an event loop that thread goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +57,22 @@ class LocalList(RevocationList):
     """When everything was last read, on the monotonic clock."""
 
 
-class LocalRevocations(CachedValue[LocalList]):
-    """The list of this process. It is read from the database when a request needs it and it is no longer fresh."""
+class LocalRevocations(PolledValue[LocalList]):
+    """The list of this process. It is read from the database when a request needs it and it is no longer fresh.
+
+    On an event loop, where no query may run, a thread reads it: again and again, so that no request waits for it.
+    """
 
     expected_errors = (Error,)
+
+    def __init__(self) -> None:
+        super().__init__(interval=0.0, timeout=WAIT_SECONDS)  # the settings are not read yet
 
     def forget(self) -> None:
         """Start again with no list."""
         super().forget()
+        self._scope: tuple[int, int, int] | None = None
+        self._used_on_loop = float("-inf")
         self._stale_since = self._wrong_since = float("-inf")
 
     def mark_stale(self, *, removed: bool = False) -> None:
@@ -72,18 +87,70 @@ class LocalRevocations(CachedValue[LocalList]):
         latest = self._latest
         return float("inf") if latest is None or latest.started <= self._stale_since else latest.age
 
-    def current(self) -> RevocationList | None:
+    def usable(self) -> RevocationList | None:
         """Return the list, as fresh as the settings demand; ``None`` if it cannot be read and the settings fail open.
 
         Raises:
             InvalidTokenError: ``stale``, if it cannot be read and the settings fail closed.
         """
+        self.follow_tests()
         config = conf.get_config()
-        reading = self.fresh(interval=config.revocation_poll_interval.total_seconds(), patience=WAIT_SECONDS)
+        interval = config.revocation_poll_interval.total_seconds()
+        if _is_on_event_loop():
+            reading = self.fresh_from_thread(interval)
+        else:
+            reading = self.fresh(interval=interval, patience=WAIT_SECONDS)
         is_too_old = reading is None or reading.age > config.revocation_max_staleness.total_seconds()
         if is_too_old and not config.revocation_fail_open:
             raise InvalidTokenError("stale")
         return reading.value if reading else None
+
+    def follow_tests(self) -> None:
+        """Forget the list if another test runs than the one that read it. Outside of tests, nothing happens."""
+        number, block = test_scope()
+        thread = threading.get_ident()
+        if self._scope is not None:
+            known_number, known_block, known_thread = self._scope
+            # Other threads of a test do not take part in its transaction, and do not show whether it has ended.
+            is_known = block == known_block or (block == 0 and thread != known_thread)
+            if number == known_number and is_known:
+                return
+            self.forget()
+        self._scope = number, block, thread
+
+    def fresh_from_thread(self, interval: float) -> Reading[LocalList] | None:
+        """Return the latest reading, and have the thread read the list if it is older than the interval.
+
+        The caller, and with it the event loop, waits only if there is no list yet, or if it is older than two intervals
+        although reading it does not fail: that is, for the first request, and after a suspension of the machine.
+
+        Raises:
+            SynchronousOnlyOperation: if the thread cannot be started.
+        """
+        self.interval, self._used_on_loop = interval, time.monotonic()
+        if self.age() <= interval:
+            return self._latest
+        with self._changed:
+            if not self._has_thread():
+                return self.fresh(interval=interval, patience=0)
+            if not self._failed:
+                self._wake_thread()
+                goal = self._attempts + 1
+                # Not self.age(): right after a revocation by this process, the list is stale but not yet too old.
+                if self._latest is None or self._latest.age > 2 * (interval + self._took):
+                    self._changed.wait_for(lambda: self._attempts >= goal, LOOP_WAIT_SECONDS)
+        return self._latest
+
+    def is_needed(self) -> bool:
+        """Tell whether the thread is to go on. In tests it reads once: a later test has another database."""
+        return not is_testing() and time.monotonic() - self._used_on_loop < LOOP_IDLE_SECONDS
+
+    def run_once(self) -> float:
+        close_old_connections()
+        try:
+            return super().run_once()
+        finally:
+            close_old_connections()
 
     def read(self, last: LocalList | None) -> LocalList:
         """Read what is new; or everything, once in a while and when an entry may have been removed. One query."""
@@ -92,7 +159,8 @@ class LocalRevocations(CachedValue[LocalList]):
             or last.fully_read_at <= self._wrong_since
             or self._began - last.fully_read_at >= FULL_READ_SECONDS
         )
-        oldest = timezone.now() - conf.get_config().revocation_retention
+        # By the clock that judges the tokens: an entry must not leave the list before they expire.
+        oldest = timezone.now() - timedelta(seconds=issuer_clock.ahead()) - conf.get_config().revocation_retention
         if not settings.USE_TZ:
             oldest -= SUMMER_TIME
         sids: dict[str, datetime] = {}
@@ -130,7 +198,7 @@ def check(token: AccessToken) -> None:
     Raises:
         InvalidTokenError: ``revoked``; or ``stale``, if the list cannot be read and is too old.
     """
-    revoked = _list.current()
+    revoked = _list.usable()
     if revoked is not None and revoked.covers(token.claims):
         raise InvalidTokenError("revoked")
 
@@ -166,6 +234,7 @@ def latest(*, max_age: float) -> Reading[LocalList] | None:
     Args:
         max_age: How old the list may be, in seconds.
     """
+    _list.follow_tests()
     reading = _list.latest
     if reading is None or reading.age > max_age:
         reading = _list.fresh(interval=max_age, patience=WAIT_SECONDS)
@@ -175,6 +244,14 @@ def latest(*, max_age: float) -> Reading[LocalList] | None:
 def forget() -> None:
     """Forget the list, as if this process had just been started."""
     _list.forget()
+
+
+def _is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _with_dashes(digits: str) -> str:

@@ -20,7 +20,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from . import conf, counting, request_info, tokens, usernames
+from . import audit, conf, counting, request_info, tokens, usernames
+from .database import test_scope
 from .errors import InvalidTokenError
 
 logger = logging.getLogger("django_jwtauth.security")
@@ -47,6 +48,7 @@ class CountingThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:
         config = conf.get_config()
         now = time.time()
+        scope = "{} {} ".format(*found) if any(found := test_scope()) else ""
         # Outside of the try: an unreadable body is an error of the client, an unknown rate one of the project.
         counters = [(name, config.throttle_rates[name], identity) for name, identity in self.identities(request)]
         try:
@@ -54,7 +56,7 @@ class CountingThrottle(BaseThrottle):
                 if rate is None:
                     continue
                 window, elapsed = divmod(now, rate.seconds)
-                text = f"{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
+                text = f"{scope}{name}\n{int(window)}\n{identity}".encode("utf-8", "replace")
                 digest = hmac.digest(config.throttle_key, text, "sha256").hex()
                 key = f"jwtauth:throttle:{digest}"
                 count = counting.increment(key, timeout=rate.seconds)
@@ -67,7 +69,8 @@ class CountingThrottle(BaseThrottle):
             logger.warning("The cache is not available: throttles let everything pass.", exc_info=True)
             return True
         if self._wait is not None:
-            logger.warning("Throttled: %s.", type(self).__name__)
+            name = type(self).__name__
+            logger.warning("Throttled: %s.", name, extra=audit.fields("throttled", reason=name))
             self.release()  # a refused attempt does not count, or it would extend the lock
             return False
         return True

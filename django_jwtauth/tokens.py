@@ -1,7 +1,6 @@
 """Mints a session's access and refresh tokens, and reads tokens of ours back."""
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +12,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from . import claims, conf
 from ._core import jws
+from ._core.clock import issuer_clock
 from .cookies import MAX_SIZE
-from .database import epoch
+from .database import epoch, observe_clock
 from .models import RefreshToken
 from .verifier import AccessToken
 
@@ -26,6 +26,8 @@ class MintedToken:
     raw: str = field(repr=False)
     expires_at: int
     """Its ``exp``, in seconds since 1970."""
+    expires_in: int = 0
+    """For how many seconds this process will accept an access token."""
     scope: str = ""
     """The scopes of an access token, separated by spaces."""
 
@@ -59,9 +61,13 @@ def mint_access(
     config = conf.get_config()
     if session.user is None:
         raise ValueError("A session without a user cannot have tokens.")
+    ahead = observe_clock(now, leeway=config.leeway)
+    here = issuer_clock()
     # The earlier of two clocks, since a token from the future would be refused here and by every other service.
-    iat = int(min(epoch(now), time.time()))
-    exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(epoch(session.expires_at)))
+    iat = int(min(epoch(now), here))
+    # A process whose clock is behind judges by that clock, so it has to know the end of the session on it.
+    ends_at = epoch(session.expires_at) + min(ahead, 0.0)
+    exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(ends_at))
     token: dict[str, Any] = {
         "iss": config.issuer,
         "sub": session.subject,
@@ -89,7 +95,8 @@ def mint_access(
         limit = min(limit, MAX_SIZE - len(config.cookies.access_name))
     if len(raw) > limit:
         raise _too_long(given, len(raw), limit)
-    return MintedToken(raw=raw, expires_at=token["exp"], scope=scope)
+    expires_in = max(token["exp"] - int(here), 0)
+    return MintedToken(raw=raw, expires_at=token["exp"], expires_in=expires_in, scope=scope)
 
 
 @sensitive_variables("raw", "token")
@@ -135,6 +142,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
         audience=(config.issuer,),
         max_length=config.max_token_length,
         leeway=config.leeway.total_seconds(),
+        now=issuer_clock(),
         ignore_times=expired,
     ).claims
     return RefreshClaims(sid=verified["sid"], generation=verified["gen"], jti=verified["jti"])
@@ -161,6 +169,7 @@ def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
         max_length=config.max_token_length,
         leeway=config.leeway.total_seconds(),
         max_lifetime=config.access_token_lifetime.total_seconds(),
+        now=issuer_clock(),
         ignore_times=expired,
     ).claims
     return AccessToken.from_claims(verified)

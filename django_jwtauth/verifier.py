@@ -2,8 +2,9 @@
 
 import contextlib
 import hashlib
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -95,6 +96,7 @@ class Verifier:
         max_lifetime: timedelta | None = None,
         max_token_length: int = 4096,
         cache_size: int = 4096,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Say whom to trust. Nothing is fetched yet.
 
@@ -119,6 +121,7 @@ class Verifier:
                 except that of the revocation list.
             max_token_length: In bytes; longer tokens are refused unread.
             cache_size: How many verified tokens are remembered; 0 to remember none.
+            clock: Returns the time, in seconds since 1970; by default the machine's.
 
         Raises:
             ValueError: if the issuer or the audience is empty, an algorithm is unknown, a duration is out of range, or
@@ -137,6 +140,7 @@ class Verifier:
         # Even without a limit: a token whose ``iat`` is in the future is refused.
         self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()
         self.max_token_length = max_token_length
+        self._clock = clock
         self._cache = _VerifiedTokens(cache_size)
         self.revocations: RemoteRevocations | None = None
         if keys is not None:
@@ -176,6 +180,8 @@ class Verifier:
         """
         if isinstance(scopes, str):
             raise TypeError("scopes is a list of scopes, not a str.")
+        if now is None:
+            now = time.time() if self._clock is None else self._clock()
         claims = self._verified_claims(raw)
         jws.check_times(claims, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
         if self.revocations is not None:

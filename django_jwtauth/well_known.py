@@ -3,6 +3,7 @@
 They are public, the same for everybody, readable by web pages of any origin, and may be cached.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -10,13 +11,13 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 
@@ -111,23 +112,23 @@ def metadata(path: str = "") -> PublicDocument:
         raise Http404
     # The host comes from the issuer, not from the request, because the answer is cached.
     origin = f"{parts.scheme}://{parts.netloc}"
+    token_endpoint, grants = _token_endpoint(origin)
     endpoints = {
         "jwks_uri": _url(origin, jwks),
-        "token_endpoint": _url(origin, "jwtauth:token"),
+        "token_endpoint": token_endpoint,
         "revocation_endpoint": _url(origin, "jwtauth:token-revoke"),
         "introspection_endpoint": _url(origin, "jwtauth:token-introspect"),
         "jwt_revocations_uri": _url(origin, revocations) if _public_signing_key() else "",
     }
+    methods = {"token_endpoint": "none", "revocation_endpoint": "none", "introspection_endpoint": "Bearer"}
     # Empty members are left out, except the one that is required (section 3.2). The other members are there because
     # their defaults would promise codes, implicit grants and client secrets.
     about = {
         "issuer": issuer,
         **{name: url for name, url in endpoints.items() if url},
         "response_types_supported": [],
-        "grant_types_supported": ["password"],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint_auth_methods_supported": ["none"],
-        "introspection_endpoint_auth_methods_supported": ["Bearer"],
+        **({"grant_types_supported": list(grants)} if grants else {}),
+        **{f"{name}_auth_methods_supported": [method] for name, method in methods.items() if endpoints[name]},
     }
     return _json(about, "application/json", METADATA_MAX_AGE)
 
@@ -228,6 +229,22 @@ def _url(origin: str, view: Callable[..., HttpResponse] | str) -> str:
         return origin + reverse(view)
     except NoReverseMatch:
         return ""
+
+
+def _token_endpoint(origin: str) -> tuple[str, Sequence[str]]:
+    """Return the URL of the token endpoint (RFC 6749 section 3.2) and its grant types; empty if there is none.
+
+    What counts is the view that the project has there, which may not be ours. Without sign-in by password, refreshing
+    is the only grant.
+    """
+    for name in ("jwtauth:token", "jwtauth:token-refresh"):
+        with contextlib.suppress(NoReverseMatch, Resolver404):
+            url = reverse(name)
+            view: Any = resolve(f"/{url.removeprefix(get_script_prefix())}").func
+            declared = getattr(getattr(view, "cls", None), "oauth_grants", ())
+            if grants := getattr(view, "initkwargs", {}).get("oauth_grants", declared):
+                return origin + url, grants
+    return "", ()
 
 
 def _json(value: Mapping[str, Any], content_type: str, max_age: int) -> PublicDocument:

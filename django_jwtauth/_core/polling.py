@@ -115,7 +115,7 @@ class CachedValue(Generic[T]):
 
     def _attempt(self) -> None:
         """Try to read the value. The caller has called :meth:`_begin`."""
-        latest, started_at = self._latest, time.time()
+        latest, started_at, changed = self._latest, time.time(), self._changed
         try:
             value = self.read(latest.value if latest else None)
         except self.expected_errors as error:
@@ -124,9 +124,10 @@ class CachedValue(Generic[T]):
             self._retry_at = time.monotonic() + min(backoff, MAX_BACKOFF_SECONDS)
             self.report(error)
         else:
-            self._failed, self._retry_at = 0, float("-inf")
-            self._took = time.monotonic() - self._began
-            self._latest = Reading(value=value, started=self._began, started_at=started_at)
+            if changed is self._changed:  # else all was forgotten meanwhile, and this value belongs to that
+                self._failed, self._retry_at = 0, float("-inf")
+                self._took = time.monotonic() - self._began
+                self._latest = Reading(value=value, started=self._began, started_at=started_at)
         finally:
             with self._changed:
                 self._busy = False
@@ -226,6 +227,24 @@ class PolledValue(CachedValue[T]):
                 self._thread = thread
         return True
 
+    def is_needed(self) -> bool:
+        """Tell whether the thread is to go on. Called by the thread, under the lock of the condition."""
+        return True
+
+    def stops(self, wake: threading.Event) -> bool:
+        """Tell whether a thread has to end: nobody needs it, or all was forgotten and it belongs to the past.
+
+        Args:
+            wake: What wakes that thread.
+        """
+        if wake is not self._wake:
+            return True
+        with self._changed:
+            if self._requested or self.is_needed():
+                return False
+            self._thread = None
+            return True
+
     def run_once(self) -> float:
         """Read the value if it is time, and return how many seconds to pause. Called by the thread."""
         with self._lock:
@@ -255,6 +274,8 @@ def _poll(reference: "weakref.ref[PolledValue[Any]]", wake: threading.Event) -> 
     """Run in the thread. It keeps the value alive while it reads, not while it sleeps; so both can end."""
     while (polled := reference()) is not None:
         pause = polled.run_once()
+        if polled.stops(wake):
+            return
         del polled
         wake.wait(pause)
         wake.clear()

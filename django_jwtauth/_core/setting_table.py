@@ -4,6 +4,7 @@ A dict that a project wrote is read into such a dataclass. Each problem becomes 
 reading goes on, so that all problems are found at once.
 """
 
+import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -163,7 +164,12 @@ def make_setting(
 
 
 def read_settings(
-    settings: Iterable[Setting], given: Mapping[str, Any], place: Place, *, noun: str = "key"
+    settings: Iterable[Setting],
+    given: Mapping[str, Any],
+    place: Place,
+    *,
+    noun: str = "key",
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Read a dict.
 
@@ -172,6 +178,7 @@ def read_settings(
         given: The dict.
         place: Where the dict is. Problems are collected there.
         noun: What a key is called in messages.
+        hints: What to add about unknown keys that are likely to be written, by key.
 
     Returns:
         A value for each setting, by the name of the field.
@@ -181,10 +188,18 @@ def read_settings(
     for each in settings:
         setattr(values, each.name, each.read(given, place.inside(each.key, values)))
     known = sorted(each.key for each in settings)
-    place.problems.extend(
-        f"{place.name} has no {noun} {key!r}; it knows {', '.join(known)}." for key in given if key not in known
-    )
+    for key in given:
+        if key not in known:
+            hint = _similar(key, known) + hints.get(key, "")
+            place.problems.append(f"{place.name} has no {noun} {key!r}; it knows {', '.join(known)}.{hint}")
     return vars(values)
+
+
+def _similar(key: object, known: Iterable[str]) -> str:
+    """Return a question that names the key that was probably meant; empty if none is similar."""
+    spelled = {each.casefold(): each for each in known}
+    found = difflib.get_close_matches(str(key).casefold(), spelled, n=1, cutoff=0.8)
+    return f" Did you mean {spelled[found[0]]!r}?" if found else ""
 
 
 def _no_problems(value: object) -> Iterable[str]:

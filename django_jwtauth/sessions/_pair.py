@@ -23,7 +23,7 @@ class TokenPair:
     session: RefreshToken
     """The session that both belong to."""
     expires_in: int
-    """How many seconds the access token lives."""
+    """How many seconds the access token lives, by the clock of this process, which will judge it."""
     scope: str
     """The scopes of the access token, separated by spaces."""
     refresh_expires_in: int
@@ -48,7 +48,7 @@ def make_pair(
         access=access.raw,
         refresh=minted.raw,
         session=session,
-        expires_in=max(access.expires_at - int(epoch(now)), 0),
+        expires_in=access.expires_in,
         refresh_expires_in=max(minted.expires_at - int(epoch(now)), 0),
         scope=access.scope,
     )

@@ -60,7 +60,8 @@ def keep(session: RefreshToken | uuid.UUID | str, user: AbstractBaseUser) -> Non
             setattr(session, name, value)
     if ended_by_save is not None:
         revocation_cache.mark_stale_on_commit(using, removed=True)
-    revoke_rows(RefreshToken.objects.of(user).exclude(pk=row.pk), reason=RevokedReason.PASSWORD_CHANGED)
+    others = RefreshToken.objects.of(user).exclude(pk=row.pk)
+    revoke_rows(others, reason=RevokedReason.PASSWORD_CHANGED, user=user_key(user))
 
 
 def end_for_user_change(user: AbstractBaseUser) -> None:
@@ -82,7 +83,7 @@ def end_for_user_change(user: AbstractBaseUser) -> None:
         logger.error("%d session(s) of user %s stay, such as %s: %s", len(untold), user.pk, untold[0], UNKNOWN_KEY_HELP)
     if unbound:
         now = RefreshToken.objects.now()
-        revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, now=now)
+        revoke_ids(unbound, reason=RevokedReason.PASSWORD_CHANGED, now=now, user=user_key(user))
         setattr(user, _ENDED_AT, now)
     # A user without sessions of their own may still act as others, for example from the admin. Then only the mark that
     # set_password() leaves on the object shows the change.

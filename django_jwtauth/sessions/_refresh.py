@@ -11,7 +11,7 @@ from django.db import OperationalError, models
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, grants, request_info, signals, tokens
+from .. import audit, conf, grants, request_info, signals, tokens
 from ..database import is_contention, refuse_transaction, write
 from ..errors import InvalidTokenError, RefreshConflictError
 from ..models import RefreshToken, RevokedReason
@@ -115,12 +115,21 @@ def _count_replay(session: RefreshToken) -> None:
 
 def _end_reused(session: RefreshToken, *, now: datetime, request: HttpRequest | None) -> None:
     config = conf.get_config()
-    if not revoke_rows(RefreshToken.objects.filter(pk=session.pk), reason=RevokedReason.REUSED, now=now):
+    rows = RefreshToken.objects.filter(pk=session.pk)
+    if not revoke_rows(rows, reason=RevokedReason.REUSED, now=now, session=session.pk, user=session.user_id):
         return  # the session has ended meanwhile, so there is nothing new to report
+    address = request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header)
     logger.warning(
         "Refresh token reuse: session %s of user %s was revoked (request from %s).",
         session.pk,
         session.user_id,
-        request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header),
+        address,
+        extra=audit.fields(
+            "refresh_token_reused",
+            session=session.pk,
+            user=session.user_id,
+            reason=RevokedReason.REUSED,
+            address=address,
+        ),
     )
     signals.refresh_token_reused.send_robust(RefreshToken, session=session, user=session.user, request=request)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, revocation_cache, signals, tokens
+from .. import audit, conf, revocation_cache, signals, tokens
 from ..database import storable, write
 from ..models import MAX_NOTE_LENGTH, BlacklistedToken, NotBefore, RefreshToken, RevokedReason, signed_out
 from ..users import user_key
@@ -49,7 +49,8 @@ def revoke(
     if isinstance(session, models.QuerySet):
         return revoke_rows(session.using(RefreshToken.write_alias()), reason=reason, note=note, by=by)
     rows = RefreshToken.objects.filter(pk=session_id(session))
-    count = revoke_rows(rows, reason=reason, note=note, by=by)
+    user = session.user_id if isinstance(session, RefreshToken) else None
+    count = revoke_rows(rows, reason=reason, note=note, by=by, session=session_id(session), user=user)
     if isinstance(session, RefreshToken):
         names = ("revoked_at", "revoked_reason", "revoked_note", "revoked_by_id")
         for values in rows.values(*names):  # empty if the row has been purged meanwhile
@@ -83,8 +84,9 @@ def revoke_all(
     """
     # A user model need not inherit from AbstractBaseUser.
     users = [user] if isinstance(user, models.Model) else list(user)
-    rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
-    count = revoke_rows(rows, reason=reason, note=note, by=by)
+    keys = [user_key(user) for user in users]
+    rows = RefreshToken.objects.filter(user_id__in=keys)
+    count = revoke_rows(rows, reason=reason, note=note, by=by, user=keys[0] if len(keys) == 1 else None)
     end_acting(users, reason=reason, note=note, by=by)
     return count
 
@@ -121,7 +123,8 @@ def revoke_everyone(
         # entry. Since the commit nothing can be refreshed, so none of them is younger than the present time.
         NotBefore.objects.filter(pk=entry.pk).update(not_before=NotBefore.objects.now())
         revocation_cache.mark_stale()
-        logger.warning("Everyone was signed out: %r.", str(reason))
+        extra = audit.fields("everyone_signed_out", reason=reason)
+        logger.warning("Everyone was signed out: %r.", str(reason), extra=extra)
 
     using = RefreshToken.write_alias()
     transaction.on_commit(finish, using=using)
@@ -160,7 +163,8 @@ def blacklist(access_token: str | AccessToken, *, reason: str = RevokedReason.AD
     )
     BlacklistedToken.objects.bulk_create([entry], ignore_conflicts=True)
     revocation_cache.mark_stale_on_commit(RefreshToken.write_alias())
-    logger.info("Access token of session %s blacklisted.", token.sid)
+    about = audit.fields("token_blacklisted", session=token.sid, user=found[0] if found else None, reason=reason)
+    logger.info("Access token of session %s blacklisted.", token.sid, extra=about)
 
 
 def end_acting(
@@ -181,6 +185,8 @@ def revoke_rows(
     note: str = "",
     by: AbstractBaseUser | None = None,
     now: datetime | None = None,
+    session: uuid.UUID | None = None,
+    user: object = None,
 ) -> int:
     """Revoke those sessions of a query that have not been revoked yet, and tell the revocation list and receivers.
 
@@ -190,6 +196,8 @@ def revoke_rows(
         note: As for :func:`revoke`.
         by: As for :func:`revoke`.
         now: The time of the revocation; by default the database's.
+        session: The id of the session for the log, if there is only one.
+        user: The primary key of the user for the log, if there is only one.
 
     Returns:
         How many sessions were revoked.
@@ -209,18 +217,20 @@ def revoke_rows(
     if not count:
         return 0  # they were revoked before, or another connection was faster and does the rest
     revocation_cache.mark_stale_on_commit(using)
-    logger.info("%d session(s) revoked: %r.", count, str(reason))
+    about = audit.fields("session_revoked", session=session, user=user, reason=reason)
+    logger.info("%d session(s) revoked: %r.", count, str(reason), extra={**about, "count": count})
     for batch in _batches(ids):
         ended = RefreshToken.objects.filter(pk__in=batch, revoked_at=now, revoked_reason=reason)
-        for session in ended.select_related("user"):
-            signals.session_revoked.send_robust(RefreshToken, session=session, reason=reason, by=by)
+        for row in ended.select_related("user"):
+            signals.session_revoked.send_robust(RefreshToken, session=row, reason=reason, by=by)
     return count
 
 
-def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, now: datetime) -> None:
-    """Revoke sessions that are given by their ids, in batches."""
+def revoke_ids(ids: Sequence[uuid.UUID], *, reason: str, now: datetime, user: object) -> None:
+    """Revoke sessions of a user that are given by their ids, in batches."""
     for batch in _batches(ids):
-        revoke_rows(RefreshToken.objects.filter(pk__in=batch), reason=reason, now=now)
+        session = batch[0] if len(ids) == 1 else None
+        revoke_rows(RefreshToken.objects.filter(pk__in=batch), reason=reason, now=now, session=session, user=user)
 
 
 def session_id(session: RefreshToken | uuid.UUID | str) -> uuid.UUID:

@@ -1,8 +1,10 @@
 """How a session starts, and how a later authentication of its user is recorded."""
 
+import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -12,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, grants, signals, tokens, users
+from .. import audit, conf, grants, signals, tokens, users
 from ..database import write
 from ..errors import InvalidTokenError
 from ..models import RefreshToken, RevokedReason, subject_of
@@ -22,6 +24,8 @@ from ._pair import TokenPair, make_pair, request_columns
 from ._revoke import revoke_ids, session_id
 
 logger = logging.getLogger("django_jwtauth.security")
+
+_announcement: ContextVar[Callable[[], object] | None] = ContextVar("jwtauth_announcement", default=None)
 
 MAX_LENGTH = 255
 """How many characters ``acr`` and ``audience`` may have."""
@@ -110,12 +114,15 @@ def start(
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
-    session.save(
-        using=RefreshToken.write_alias(), force_insert=True
-    )  # a user that was read from a replica decides else
+    _announce()  # all that may fail comes before the session is written and others end
+    # Named, or Django would store the row where the user was read, which may be a replica.
+    session.save(using=RefreshToken.write_alias(), force_insert=True)
     if session.actor:
-        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id)
+        about = _about("acting_started", session)
+        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id, extra=about)
     else:
+        about = _about("session_started", session)
+        logger.info("Session %s of user %s has started.", session.pk, session.user_id, extra=about)
         _end_surplus(session, user)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return make_pair(session, access, now=now, refreshable=refreshable)
@@ -151,8 +158,37 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
         raise InvalidTokenError("revoked")
     if not count:
         raise PermissionDenied("Somebody else acts as the user of this session.")
-    logger.info("Session %s: authenticated again.", pk)
+    logger.info("Session %s: authenticated again.", pk, extra=_about("stepped_up", row))
     return row
+
+
+@contextlib.contextmanager
+def announcing(announce: Callable[[], object]) -> Iterator[None]:
+    """Have the sign-in in this block announced exactly once: when everything is ready, but nothing has been written.
+
+    Django's ``user_logged_in`` is sent in this way. Its receivers may fail, or refuse the sign-in by an exception; and
+    then no session may remain that nobody holds, and no other one may have ended for it.
+
+    Args:
+        announce: Announces the sign-in. It is called at the end of the block if no session was started in it.
+    """
+    token = _announcement.set(announce)
+    try:
+        yield
+        _announce()
+    finally:
+        _announcement.reset(token)
+
+
+def _announce() -> None:
+    announce = _announcement.get()
+    if announce is not None:
+        _announcement.set(None)
+        announce()
+
+
+def _about(event: str, session: RefreshToken) -> dict[str, Any]:
+    return audit.fields(event, session=session.pk, user=session.user_id, address=session.ip_address)
 
 
 def _lifetime(*, refreshable: bool) -> timedelta:
@@ -170,7 +206,7 @@ def _end_surplus(session: RefreshToken, user: AbstractBaseUser) -> None:
     beyond = others.order_by("-created_at", "-pk").values_list("pk", "created_at")[limit - 1 :]
     # No session that is newer than this one: of two sign-ins at once, each would end the other's.
     surplus = [pk for pk, created_at in beyond if created_at <= now]
-    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now)
+    revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now, user=user_key(user))
 
 
 def _check_methods(amr: Sequence[str], acr: str) -> None:

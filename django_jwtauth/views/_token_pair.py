@@ -16,12 +16,13 @@ from .. import grants, serializers, sessions, sign_in, usernames
 from ..errors import InvalidTokenError, JWTAuthError
 from ..refusals import MESSAGES, error_body
 from ..sessions import TokenPair
+from ..sessions._start import announcing
 from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
 from ..users import is_admitted
-from ._base import JWTAuthView
+from ._oauth import OAuthGrantView
 
 
-class TokenPairView(JWTAuthView):
+class TokenPairView(OAuthGrantView):
     """The base of sign-in and refresh: which scope and audience the client may ask for, and the response."""
 
     requested_scope = ""
@@ -41,7 +42,7 @@ class TokenPairView(JWTAuthView):
     @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Return the response that hands out a token pair."""
-        return Response(self.get_success_data(pair))
+        return Response(self.with_oauth_names(self.get_success_data(pair)))
 
     @sensitive_variables("data")
     def read_token_request(self, request: Request) -> tuple[dict[str, Any], str, str]:
@@ -58,21 +59,53 @@ class TokenPairView(JWTAuthView):
         return data, scope, resource
 
 
+class TokenRefreshView(TokenPairView):
+    """Exchange a refresh token for a new token pair.
+
+    A form with ``grant_type=refresh_token`` is answered in the form of RFC 6749 (section 6).
+    """
+
+    serializer_class: Any = serializers.TokenRefreshSerializer
+    throttle_classes = (RefreshThrottle,)
+    oauth_grants: tuple[str, ...] = ("refresh_token",)
+
+    @sensitive_variables("data", "pair")
+    def post(self, request: Request) -> Response:
+        if (refusal := self.refuse_oauth_form()) is not None:
+            return refusal
+        data, scope, resource = self.read_token_request(request)
+        return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
+
+    @sensitive_variables()
+    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
+        """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
+        return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
+
+
 class TokenView(TokenPairView):
-    """Sign in: exchange credentials for an access and a refresh token."""
+    """Sign in: exchange credentials for an access and a refresh token.
+
+    For OAuth clients it is the token endpoint: a form with ``grant_type`` is answered in the form of RFC 6749 (sections
+    4.3 and 6).
+    """
 
     serializer_class = serializers.TokenSerializer
     throttle_classes = (LoginThrottle,)
+    oauth_grants: tuple[str, ...] = ("password", "refresh_token")
+    refresh_view_class: type[TokenRefreshView] = TokenRefreshView
+    """Answers a form with ``grant_type=refresh_token``."""
     amr: Sequence[str] = ("pwd",)
     """How users are authenticated here (RFC 8176)."""
     acr = ""
     """The level of that authentication."""
 
     def get_throttles(self) -> list[BaseThrottle]:
-        self._throttles = super().get_throttles()
+        self._throttles = self.refresh_view_class().get_throttles() if self._is_refresh else super().get_throttles()
         return self._throttles
 
     def post(self, request: Request) -> Response:
+        if self._is_refresh:
+            return self._refresh(request)
         # The throttles have counted this attempt before it is made. Only failed sign-ins stay counted.
         try:
             response = self._sign_in(request)
@@ -117,10 +150,27 @@ class TokenView(TokenPairView):
         error = JWTAuthError("challenge_required", reason, message=str(MESSAGES["challenge"]))
         body = {**error_body(error), **challenge}
         headers = {"WWW-Authenticate": f'Bearer realm="{self.www_authenticate_realm}"'}
-        return Response(body, status=status.HTTP_401_UNAUTHORIZED, headers=headers, exception=True)
+        response = Response(body, status=status.HTTP_401_UNAUTHORIZED, headers=headers, exception=True)
+        return self.as_oauth_error(response)
+
+    @property
+    def _is_refresh(self) -> bool:
+        form = self.oauth_form
+        # Of an ambiguous form, any value counts: it is refused, and nobody has tried a password.
+        return (
+            form is not None and "refresh_token" in form.getlist("grant_type") and "refresh_token" in self.oauth_grants
+        )
+
+    def _refresh(self, request: Request) -> Response:
+        view = self.refresh_view_class()
+        view.setup(request._request, *self.args, **self.kwargs)
+        view.request, view.format_kwarg, view.oauth_form = request, self.format_kwarg, self.oauth_form
+        return view.post(request)
 
     @sensitive_variables("credentials", "user", "pair", "challenge")
     def _sign_in(self, request: Request) -> Response:
+        if (refusal := self.refuse_oauth_form()) is not None:
+            return refusal
         credentials, scope, resource = self.read_token_request(request)
         user = self.authenticate_user(request, credentials)
         if user is None:
@@ -128,31 +178,14 @@ class TokenView(TokenPairView):
         challenge = self.get_challenge(request, user)
         if challenge is not None:
             return self.respond_with_challenge(request, challenge)
-        pair = self.start(request, user, **grants.for_clients(scope, resource))
-        user_logged_in.send(sender=type(user), request=request._request, user=user)
+        with announcing(lambda: user_logged_in.send(sender=type(user), request=request._request, user=user)):
+            pair = self.start(request, user, **grants.for_clients(scope, resource))
         return self.respond(request, pair)
 
     def _uncount_attempt(self) -> None:
         for throttle in self._throttles:
             if isinstance(throttle, CountingThrottle):
                 throttle.release()
-
-
-class TokenRefreshView(TokenPairView):
-    """Exchange a refresh token for a new token pair."""
-
-    serializer_class: Any = serializers.TokenRefreshSerializer
-    throttle_classes = (RefreshThrottle,)
-
-    @sensitive_variables("data", "pair")
-    def post(self, request: Request) -> Response:
-        data, scope, resource = self.read_token_request(request)
-        return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
-
-    @sensitive_variables()
-    def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
-        """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
-        return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
 
 
 def _is_failed_sign_in(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """A setting that cannot be used is an error that names it."""
 
 import datetime
+import re
 
 import pytest
 from django.test import override_settings
@@ -9,6 +10,7 @@ from django_jwtauth import conf, sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
 from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
+from tests.tools.docs import page, section
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,36 @@ from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
 def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
     (problem,) = problems_of(given)
     assert problem.startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"),
+    [
+        ({"ISUER": "x"}, "Did you mean 'ISSUER'?"),
+        ({"leeway": 1}, "Did you mean 'LEEWAY'?"),
+        ({"COOKIES": {"samesight": "Lax"}}, "Did you mean 'samesite'?"),
+        (
+            {"SIGNING_KEY": "x"},
+            "Did you mean 'SIGNING_KEYS'? This is a setting of Simple JWT: \"Migrating from Simple JWT\" "
+            "in the documentation has its counterpart.",
+        ),
+        (
+            {"ROTATE_REFRESH_TOKENS": True},
+            'This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
+        ),
+        ({"NONSENSE": 1}, ", TOKEN_CACHE_SIZE, TRUSTED_ISSUERS."),
+    ],
+    ids=str,
+)
+def test_an_unknown_setting_gets_a_hint(given, ends):
+    (problem,) = problems_of(given)
+    assert problem.endswith(ends)
+
+
+def test_every_setting_of_simple_jwt_gets_a_pointer():
+    table = section(page("docs/migrating.md"), "## Settings")
+    theirs = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {each.key for each in conf.SETTINGS}
+    assert theirs == set(conf._SIMPLE_JWT)
 
 
 def test_all_problems_are_named_at_once():

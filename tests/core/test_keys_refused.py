@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -222,7 +223,7 @@ ENTRIES = {
     "pem is a number": {"alg": "RS256", "pem": 10**40},
     "secret is a number": {"alg": "HS256", "secret": 10**40},
     "secret is a list": {"alg": "HS256", "secret": [SECRET]},
-    "file missing": {"alg": "RS256", "file": "/no/such/key.pem"},
+    "file missing": {"alg": "RS256", "file": "/no/such/secret"},
     "file is a directory": {"alg": "RS256", "file": "/"},
     "file is no path": {"alg": "RS256", "file": 7},
     "file with NUL": {"alg": "RS256", "file": "key\x00.pem"},
@@ -250,3 +251,27 @@ def test_a_file_that_is_no_key_is_refused_without_showing_it(tmp_path):
 def test_no_key_is_generated_for_an_algorithm_we_do_not_know(alg):
     with pytest.raises(InvalidKeyError, match="not supported"):
         Key.generate(alg)
+
+
+def test_a_pem_from_an_environment_variable_gets_a_hint():
+    pem = Key.generate("ES256").private_pem().replace("\n", "\\n")
+    with pytest.raises(InvalidKeyError, match=r"two characters \\n where its lines should end"):
+        Key.load({"alg": "ES256", "pem": pem})
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder/key.pem", "{folder}/key", "jwt.key"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_missing_key_file_is_named_if_it_is_surely_a_path(tmp_path, name, kind):
+    path = kind(name.format(folder=tmp_path))
+    with pytest.raises(InvalidKeyError, match="No such file") as caught:
+        Key.load({"alg": "ES256", "file": path})
+    assert repr(str(path)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["c2VjcmV0/c2VjcmV0", "/c2VjcmV0", "c2VjcmV0", "A" * 300 + ".pem", "-----BEGIN.pem", "a\n.pem"]
+)
+def test_what_might_be_a_key_is_not_shown(text):
+    with pytest.raises(InvalidKeyError, match="The key file cannot be read") as caught:
+        Key.load({"alg": "ES256", "file": text})
+    assert text[:12] not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -18,6 +19,7 @@ from django_jwtauth._core import jws
 from tests.tools.http import bearer
 
 TOKEN, BROWSER_LOGIN = "/auth/token/", "/auth/browser/login/"
+FORM = "application/x-www-form-urlencoded"
 
 
 def fail(*args, **kwargs):
@@ -106,14 +108,14 @@ def named(break_it):
     return break_it.__name__
 
 
-@pytest.mark.parametrize("url", [TOKEN, BROWSER_LOGIN])
+@pytest.mark.parametrize(("url", "body"), [(TOKEN, "own"), (BROWSER_LOGIN, "own"), (TOKEN, "of an OAuth client")])
 @pytest.mark.parametrize(
     "break_it",
     [by_setting, by_hook, by_backend, by_receiver, by_serializer, by_throttle, by_response],
     ids=named,
 )
 def test_the_password_and_the_new_tokens_of_a_sign_in(
-    client, credentials, settings, monkeypatch, reports, url, break_it
+    client, credentials, settings, monkeypatch, reports, url, body, break_it
 ):
     made, sign = [], jws.sign
 
@@ -122,11 +124,21 @@ def test_the_password_and_the_new_tokens_of_a_sign_in(
         return made[-1]
 
     monkeypatch.setattr(jws, "sign", recording_sign)
+    form = {"data": urlencode({"grant_type": "password", **credentials}), "content_type": FORM}
     with monkeypatch.context() as patch:
         break_it(settings, patch)
-        assert client.post(url, credentials).status_code == 500
+        assert client.post(url, **({"data": credentials} if body == "own" else form)).status_code == 500
     assert_absent(reports, credentials["password"], *made)
-    assert len(made) == (2 if break_it in (by_receiver, by_response) else 0)
+    assert len(made) == {by_receiver: 1, by_response: 2}.get(break_it, 0)
+
+
+@pytest.mark.parametrize("break_it", [by_setting, by_serializer, by_response, by_database], ids=named)
+def test_a_token_in_the_form_of_an_oauth_client(client, pair, settings, monkeypatch, reports, break_it):
+    form = urlencode({"grant_type": "refresh_token", "refresh_token": pair.refresh})
+    with monkeypatch.context() as patch:
+        break_it(settings, patch)
+        assert client.post(TOKEN, form, content_type=FORM).status_code == 500
+    assert_absent(reports, pair.refresh)
 
 
 @pytest.mark.parametrize(

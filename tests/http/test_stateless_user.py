@@ -84,6 +84,29 @@ def test_a_superuser_may_do_everything_and_his_token_stays_short(user, settings,
     assert found.has_module_perms("whatever") is True
 
 
+def test_groups_answer_what_code_asks_djangos(editor, settings):
+    settings.JWTAUTH = {"CLAIMS_HOOKS": HOOKS}
+    found = stateless(editor)
+    for groups in (found.groups, editor.groups):
+        assert groups.filter(name="editors").exists() is True
+        assert groups.filter(name="nobody").exists() is False
+        assert sorted(group.name for group in groups.all()) == ["admins", "editors"]
+        assert sorted(groups.values_list("name", flat=True)) == ["admins", "editors"]
+        assert sorted(groups.filter(name__in=["admins", "x"]).values_list("name")) == [("admins",)]
+        assert groups.filter(name="admins", name__in=["editors"]).exists() is False
+    assert "editors" in found.groups
+
+
+def test_what_groups_cannot_answer_they_refuse_clearly(editor, settings):
+    settings.JWTAUTH = {"CLAIMS_HOOKS": HOOKS}
+    groups = stateless(editor).groups
+    for ask in (lambda: groups.filter(pk=1), lambda: groups.values_list("pk"), lambda: groups.values_list()):
+        with pytest.raises(TypeError, match="only the names of groups"):
+            ask()
+    with pytest.raises(AttributeError, match="They have no 'exclude'"):
+        groups.exclude(name="admins")
+
+
 def test_rights_that_are_taken_away_are_gone_after_the_next_refresh(editor, hooks):
     editor.is_staff = editor.is_superuser = True
     editor.save()

@@ -3,7 +3,6 @@
 import datetime
 import time
 import types
-from unittest import mock
 
 import pytest
 from django.db import NotSupportedError, connection
@@ -12,21 +11,12 @@ from django_jwtauth import conf, sessions
 from django_jwtauth.database import DatabaseNow, database_now, epoch
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
+from tests.tools.clocks import server
 from tests.tools.processes import run_script
 
 HOUR = datetime.timedelta(hours=1)
 
 EAST = {"mysql": ["SET time_zone = '+05:00'", "SET time_zone = DEFAULT"], "postgresql": ["SET TIME ZONE '+05'"]}
-
-
-def server(minutes):
-    """An application server whose own clock is wrong; the database's is not."""
-    here = time.time
-
-    def there():
-        return here() + minutes * 60
-
-    return mock.patch("time.time", there)
 
 
 def read_now(how, pair):

@@ -1,10 +1,22 @@
 """Clocks that stand still."""
 
+import time
 from types import SimpleNamespace
+from unittest import mock
 
 
 def stop_clock(monkeypatch, now):
     monkeypatch.setattr("django_jwtauth.throttling.time", SimpleNamespace(time=lambda: now))
+
+
+def server(minutes):
+    """An application server whose own clock is wrong; the database's is not."""
+    here = time.time
+
+    def there():
+        return here() + minutes * 60
+
+    return mock.patch("time.time", there)
 
 
 class Clock:

@@ -60,4 +60,4 @@ def stateful(raw):
 
 def listed():
     """What a process lists that has just been started."""
-    return revocation_cache.LocalRevocations().current()
+    return revocation_cache.LocalRevocations().usable()

@@ -3,19 +3,16 @@
 import types
 
 import pytest
+from django.test.utils import override_script_prefix
 from django.urls import include, path
 
-from django_jwtauth import well_known
+from django_jwtauth import views, well_known
 from tests.tools.well_known import ISSUER, JWKS, METADATA, jwtauth
 
 # Metadata
 
 
-ALWAYS = {
-    "response_types_supported": [],
-    "grant_types_supported": ["password"],
-    "token_endpoint_auth_methods_supported": ["none"],
-}
+ALWAYS = {"response_types_supported": []}
 ENDPOINTS = {
     "jwks_uri": f"{ISSUER}/.well-known/jwks.json",
     "token_endpoint": f"{ISSUER}/auth/token/",
@@ -30,6 +27,8 @@ def test_the_metadata_have_exactly_these_members(http):
         "issuer": ISSUER,
         **ENDPOINTS,
         **ALWAYS,
+        "grant_types_supported": ["password", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "introspection_endpoint_auth_methods_supported": ["Bearer"],
     }
@@ -107,6 +106,41 @@ def test_what_a_project_did_not_include_is_not_in_the_metadata(http, settings, p
     assert "" not in found.values()
     assert found["issuer"] == ISSUER
     assert found.items() >= ALWAYS.items()
+    assert ("grant_types_supported" in found) == ("token_endpoint" in left)
+    methods = {
+        name.removesuffix("_auth_methods_supported") for name in found if name.endswith("_auth_methods_supported")
+    }
+    assert methods == {name for name in left if name.endswith("_endpoint")}
+
+
+def test_without_sign_in_by_password_the_only_grant_is_the_refresh(http, settings):
+    settings.ROOT_URLCONF = urlconf(WELL_KNOWN, path("api/", include("django_jwtauth.urls_without_sign_in")))
+    found = http.get(METADATA).json()
+    assert found["token_endpoint"] == f"{ISSUER}/api/token/refresh/"
+    assert found["grant_types_supported"] == ["refresh_token"]
+
+
+@pytest.mark.parametrize(
+    ("view", "endpoint", "grants"),
+    [
+        (views.TokenView.as_view(oauth_grants=()), "token/refresh/", ["refresh_token"]),
+        (type("Mine", (views.TokenView,), {}).as_view(), "token/", ["password", "refresh_token"]),
+        (type("Mine", (views.TokenView,), {"oauth_grants": ("password",)}).as_view(), "token/", ["password"]),
+        (type("Mine", (views.TokenView,), {"oauth_grants": ()}).as_view(), "token/refresh/", ["refresh_token"]),
+        (lambda request: None, "token/refresh/", ["refresh_token"]),
+    ],
+)
+def test_the_view_that_answers_decides_which_grants_there_are(http, settings, view, endpoint, grants):
+    settings.ROOT_URLCONF = urlconf(WELL_KNOWN, path("api/token/", view), path("api/", include("django_jwtauth.urls")))
+    found = http.get(METADATA).json()
+    assert (found["token_endpoint"], found["grant_types_supported"]) == (f"{ISSUER}/api/{endpoint}", grants)
+
+
+def test_a_prefix_of_the_server_is_part_of_the_urls(http):
+    with override_script_prefix("/app/"):
+        found = http.get(METADATA).json()
+    assert found["token_endpoint"] == f"{ISSUER}/app/auth/token/"
+    assert found["grant_types_supported"] == ["password", "refresh_token"]
 
 
 def test_the_metadata_name_the_urls_of_the_project(http, settings):
