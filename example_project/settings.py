@@ -178,12 +178,11 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The throttles of sign-in and refresh count in this cache, so all processes must share it. Files are shared and need
-# no server. But neither files nor Django's DatabaseCache count atomically: simultaneous requests may exceed a limit. In
+# The throttles of sign-in and refresh count in this cache, so all processes must share it. Files need no server. In
 # production use Redis or Valkey (django.core.cache.backends.redis.RedisCache).
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "BACKEND": "example_project.cache.CountingFileCache",
         "LOCATION": f"{DEMO_DATABASE}-cache",
         "TIMEOUT": 3600,  # each count renews it, so it must be as long as the longest throttle window
     }

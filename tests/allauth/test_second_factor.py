@@ -287,7 +287,7 @@ def test_an_app_signs_in_with_a_second_factor_by_headless(client, protected, set
 def test_a_browser_signs_in_with_a_second_factor_by_pages(client, protected, settings):
     settings.ROOT_URLCONF = "tests.allauth.urls_without_sign_in"
     client.post("/accounts/login/", {"login": protected.email, "password": "correct horse"})
-    assert client.post("/auth/token/session/").status_code == 403
+    assert client.post("/auth/token/session/").status_code == 401
     client.post("/accounts/2fa/authenticate/", {"code": code()})
     answer = client.post("/auth/token/session/")
     assert claims_of(answer.json()["access"])["amr"] == ["pwd", "mfa"]

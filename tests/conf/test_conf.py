@@ -216,13 +216,18 @@ def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
             {"ROTATE_REFRESH_TOKENS": True},
             'This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
         ),
-        ({"NONSENSE": 1}, ", TOKEN_CACHE_SIZE, TRUSTED_ISSUERS."),
+        ({"NONSENSE": 1}, ", TRUSTED_ISSUERS, USER_AUTHENTICATION_RULE."),
     ],
     ids=str,
 )
 def test_an_unknown_setting_gets_a_hint(given, ends):
     (problem,) = problems_of(given)
     assert problem.endswith(ends)
+
+
+def test_an_unknown_setting_that_resembles_none_gets_no_hint():
+    (problem,) = problems_of({"NONSENSE": 1})
+    assert problem.endswith(f", {max(each.key for each in conf.SETTINGS)}.")
 
 
 def test_every_setting_of_simple_jwt_gets_a_pointer():

@@ -61,4 +61,5 @@ def test_key_of_the_demo_is_made_beside_its_database_and_kept(environment, tmp_p
 def test_key_file_that_cannot_be_read_is_a_clear_error(environment, tmp_path):
     done = manage({**environment, "DEMO_SIGNING_KEY_FILE": str(tmp_path / "nowhere.pem")}, "check")
     assert done.returncode == 1
-    assert "(jwtauth.E001) JWTAUTH['SIGNING_KEYS'][0]: The key file cannot be read: No such file" in done.stderr
+    assert "(jwtauth.E001) JWTAUTH['SIGNING_KEYS'][0]: The key file" in done.stderr
+    assert "nowhere.pem' cannot be read: No such file" in done.stderr

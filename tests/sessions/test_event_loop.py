@@ -1,6 +1,7 @@
 """The stateless class on an event loop: no query runs there, and nothing waits for one but the first request."""
 
 import asyncio
+import datetime
 import threading
 import time
 
@@ -71,11 +72,10 @@ def test_a_revocation_acts(pair):
         on_loop(lambda: authenticate(pair.access))
 
 
-def slow_reads(gate):
-    def execute(execute, sql, params, many, context):
-        return execute(sql, params, many, context)
-
-    return execute
+def test_while_the_list_is_fresh_there_is_no_thread(pair):
+    authenticate(pair.access)
+    on_loop(lambda: authenticate(pair.access))
+    assert thread_of(revocation_cache._list) is None
 
 
 def test_while_the_thread_reads_the_loop_goes_on_with_the_list_it_has(pair, monkeypatch):
@@ -124,7 +124,7 @@ def test_where_threads_cannot_run_it_says_so_at_once(pair, monkeypatch):
 
 
 def test_the_thread_goes_on_as_long_as_it_is_needed(pair, server, settings):
-    settings.JWTAUTH = {"REVOCATION_POLL_INTERVAL": __import__("datetime").timedelta(milliseconds=1)}
+    settings.JWTAUTH = {"REVOCATION_POLL_INTERVAL": datetime.timedelta(milliseconds=1)}
     known = revocation_cache._list
     on_loop(lambda: authenticate(pair.access))
     attempts = known._attempts

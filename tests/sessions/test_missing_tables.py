@@ -9,6 +9,9 @@ from django_jwtauth import database, receivers, sessions
 from django_jwtauth.models import RefreshToken
 from tests.tools.sessions import row
 
+# MySQL and MariaDB commit when a table is renamed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 TABLE = RefreshToken._meta.db_table
 BETTER = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -53,8 +56,9 @@ def better_hash(user):
 def test_a_user_is_saved_and_the_transaction_goes_on(user, settings, table_is_missing, save):
     settings.PASSWORD_HASHERS = BETTER
     user.refresh_from_db()
-    save(user)
-    stored = get_user_model().objects.get()
+    with transaction.atomic():
+        save(user)
+        stored = get_user_model().objects.get()
     assert (stored.password, stored.is_active) == (user.password, user.is_active)
 
 
