@@ -26,7 +26,7 @@ from .errors import InvalidTokenError
 from .refusals import Unavailable
 from .verifier import AccessToken, verify_any
 
-DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed"})
+DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed", "key_changed"})
 """Why a token that was good once is refused. Other reasons mean a mistake or an attack, and are never passed over."""
 
 

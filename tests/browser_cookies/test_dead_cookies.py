@@ -128,6 +128,14 @@ def test_the_same_is_true_of_the_stateless_class(client, user, pair, cookie):
     assert client.post("/stateless/public/", **cookie).json()["reason"] == "revoked"
 
 
+@override_settings(JWTAUTH={"SIGNING_KEYS": [{"alg": "HS256", "secret": "of-good-length-and-only-for-this-test-8351"}]})
+def test_the_same_is_true_under_another_secret_key(client, user):
+    headers = {"Cookie": f"{ACCESS}={sessions.start(user).access}"}
+    with override_settings(SECRET_KEY="another-secret-key-of-good-length-0123456789"):
+        assert client.get("/public/", headers=headers).json() == {"user": "AnonymousUser"}
+        assert client.get("/members/", headers=headers).json()["reason"] == "key_changed"
+
+
 def test_a_header_is_refused_on_every_page(client, pair):
     sessions.revoke(pair.session)
     assert client.get("/public/", **bearer(pair.access)).json()["reason"] == "revoked"
