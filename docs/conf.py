@@ -26,7 +26,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # Exceptions of Django and REST framework, whose documentation is not linked.
-nitpick_ignore = [("py:exc", "PermissionDenied"), ("py:exc", "ValidationError")]
+nitpick_ignore = [("py:exc", "PermissionDenied"), ("py:exc", "ValidationError"), ("py:exc", "ImproperlyConfigured")]
 
 html_theme = "furo"
 html_title = "django-jwtauth"
