@@ -124,8 +124,12 @@ def _is_plain(manager: type[Any], queryset: type[Any]) -> bool:
     if manager.get_queryset is not models.Manager.get_queryset or manager.get is not models.Manager.get:
         return False
     own = itertools.takewhile(lambda base: base is not models.QuerySet, queryset.__mro__)
-    overridden = {name for base in own for name in vars(base) if name in vars(models.QuerySet)}
-    return overridden <= {"__module__", "__doc__"}
+    # Only what can run counts: each class has names of its own that say where it stands in the source.
+    return not any(
+        name in vars(models.QuerySet) and (callable(value) or hasattr(value, "__get__"))
+        for base in own
+        for name, value in vars(base).items()
+    )
 
 
 def _backend(path: str) -> Any:

@@ -78,7 +78,7 @@ class Answer:
     @property
     def reason(self):
         """Why the token was refused; empty if it was not."""
-        assert self.status in (200, 401), self
+        assert self.status in (200, 401) or (self.status == 503 and self.body["reason"] == "stale"), self
         return "" if self.status == 200 else self.body["reason"]
 
 

@@ -7,6 +7,8 @@ import time
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
@@ -21,7 +23,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_is_left():
+def _no_connection_is_left(monkeypatch):
+    """Django never closes a connection to a database in memory. Those of threads would be left behind."""
+
+    def close():
+        close_old_connections()
+        if threading.current_thread() is not threading.main_thread():
+            for connection in connections.all(initialized_only=True):
+                BaseDatabaseWrapper.close(connection)
+
+    monkeypatch.setattr(revocation_cache, "close_old_connections", close)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left(_no_connection_is_left):
     yield
     thread = thread_of(revocation_cache._list)
     revocation_cache.forget()
