@@ -2,6 +2,8 @@
 
 import io
 import os
+import resource
+import signal
 import stat
 
 import pytest
@@ -65,3 +67,18 @@ def test_a_missing_directory_is_said(tmp_path):
 def test_only_asymmetric_algorithms_are_offered(alg):
     with pytest.raises(CommandError, match="invalid choice"):
         generate("--alg", alg)
+
+
+def test_a_file_that_cannot_hold_the_key_is_an_error_and_deleted(tmp_path):
+    """The file cannot grow beyond a hundred bytes, as on a disk that is nearly full."""
+    path = tmp_path / "key.pem"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then the write itself fails
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(CommandError, match=r"key\.pem cannot be written: File too large"):
+            generate("--output", str(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not path.exists()
