@@ -66,20 +66,19 @@ def run(user: AbstractBaseUser, *, request: HttpRequest | None, session: Refresh
     return claims
 
 
-def call(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def call(name: str, function: Callable[..., Any], *args: Any) -> Any:
     """Call a function of the project.
 
     Args:
         name: Its name for the log.
         function: The function.
-        args: Its positional arguments.
-        kwargs: Its keyword arguments.
+        args: Its arguments.
 
     Raises:
         ClaimsHookError: if it raises.
     """
     try:
-        return function(*args, **kwargs)
+        return function(*args)
     except Exception as error:
         raise failure(name, f"it raised {type(error).__name__}.") from error
 
