@@ -1,28 +1,25 @@
 """How fast the admin's list of sessions is with a million sessions.
 
 Fills a database with 100,000 users and 1,000,000 sessions, opens the list in every way through Django's test client,
-and prints the number of queries and the time of the first page. On PostgreSQL it also prints how many refreshes wrote
-no index (HOT updates).
-
-Run ``JWTAUTH_TEST_DATABASE=postgresql python benchmarks/admin_list.py``; :mod:`project` explains the choice of
-database.
+and tells the number of queries and the time of the first page. On PostgreSQL it also tells how many refreshes wrote no
+index (HOT updates).
 """
 
-import os
 import random
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import project
 from django.db import connection
-from django.test import Client, RequestFactory, override_settings
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_jwtauth.keys import Key
+from . import project
+from .measure import Options, Row, Table
 
 USERS = 100_000
 SESSIONS = 1_000_000
@@ -117,8 +114,8 @@ def measure(client: Client, address: str) -> tuple[str, str]:
     return str(len(queries)), f"{statistics.median(times) * 1000:.0f}"
 
 
-def hot_updates(addresses: int) -> str:
-    """Return how many of 50 refreshes wrote no index, as counted by PostgreSQL.
+def hot_updates(addresses: int) -> tuple[str, str]:
+    """Return how many updates 50 refreshes made, and how many of them wrote no index, as counted by PostgreSQL.
 
     Args:
         addresses: The number of addresses that the refreshes come from, one after the other.
@@ -144,7 +141,7 @@ def hot_updates(addresses: int) -> str:
         request = RequestFactory().get("/", REMOTE_ADDR=f"192.0.2.{number * addresses // 50}")
         pair = sessions.refresh(pair.refresh, request=request)
     after = counts()
-    return f"Refreshes from {addresses} address(es): {after[1] - before[1]} of {after[0] - before[0]} updates were HOT."
+    return str(after[0] - before[0]), str(after[1] - before[1])
 
 
 def browser() -> Client:
@@ -156,27 +153,20 @@ def browser() -> Client:
     return client
 
 
-def main() -> None:
-    """Fill the database, measure, and print the table."""
-    issuer = "http://127.0.0.1:8000"
-    with project.new_database(issuer=issuer, key=Key.generate("ES256"), admin=True):
-        began = time.perf_counter()
+def run(options: Options) -> Iterator[Row | Table]:
+    """Fill the database, and measure."""
+    with project.new_database(options.database, admin=True):
         fill(USERS, SESSIONS)
-        project.say(project.machine(), f"{SESSIONS:,} sessions, filled in {time.perf_counter() - began:.0f} s")
-        project.say(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", "")
-        client, rows = browser(), []
-        for name, address in ways().items():
-            rows.append((name, *measure(client, address)))
+        client = browser()
+        rows = [(name, *measure(client, address)) for name, address in ways().items()]
         if connection.vendor == "postgresql":
-            with override_settings(JWTAUTH={"REFRESH_GRACE_PERIOD": timedelta(0)}):
-                project.say(hot_updates(1), hot_updates(5), "")
+            hot = tuple((str(addresses), *hot_updates(addresses)) for addresses in (1, 5))
+            head = ("from how many addresses", "updates", "of them HOT")
+            yield Table(title="Refreshes that write no index", head=head, rows=hot, database=options.database)
         from django_jwtauth import sessions
 
         sessions.revoke_everyone()
         for status in ("active", "revoked"):
             rows.append((f"status: {status}, after everyone was signed out", *measure(client, f"?status={status}")))
-        project.table(("page", "queries", "ms"), rows)
-
-
-if __name__ == "__main__":
-    main()
+        title = f"The admin's list with {SESSIONS:,} sessions"
+        yield Table(title=title, head=("page", "queries", "ms"), rows=tuple(rows), database=options.database)

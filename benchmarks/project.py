@@ -1,7 +1,7 @@
-"""The issuer that the benchmarks measure: its settings, its database, its rows.
+"""The issuer that the benchmarks measure, with its peers beside it: settings, database, rows.
 
-The database is SQLite in a temporary directory. With ``JWTAUTH_TEST_DATABASE=postgresql`` it is a new database on the
-server that the usual variables (``PGHOST``, …) name, as in the tests. It is removed at the end.
+The database is SQLite in a temporary directory, or a new one on the PostgreSQL server that the usual variables
+(``PGHOST``, …) name. It is removed at the end.
 """
 
 import contextlib
@@ -9,29 +9,36 @@ import itertools
 import logging
 import os
 import platform
-import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs in a clone without installation
 
 import django
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from django_jwtauth.keys import Key
-
-SIZES = (1, 10_000, 100_000)
-"""The numbers of revoked sessions in the list."""
 EVERYONE = 1_000_000
 """The number of sessions when everyone is signed out."""
 SPREAD = timedelta(minutes=5)
 """The revocations are spread evenly over this time before now, and stay on the list for as long again."""
+PEERS = ("rest_framework_simplejwt", "rest_framework_simplejwt.token_blacklist", "knox", "oauth2_provider")
+_PACKAGES = (
+    "djangorestframework-jwtauth",
+    "djangorestframework-simplejwt",
+    "django-rest-knox",
+    "django-oauth-toolkit",
+    "pyjwt",
+    "cryptography",
+    "django",
+    "djangorestframework",
+    "psycopg",
+    "gunicorn",
+)
 
 _BATCH = 10_000
 urlpatterns: list[Any] = []
@@ -39,37 +46,30 @@ urlpatterns: list[Any] = []
 
 def say(*lines: str) -> None:
     """Print lines and flush."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    print(*lines, sep="\n", flush=True)  # noqa: T201 - it is what a command does
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table that can be pasted into a page."""
-    cells = [list(head), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    say(lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:], "")
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of all packages that are measured or used."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
 
 
-def machine() -> str:
-    """Return the versions that were measured."""
+def database_version() -> str:
+    """Return the name and the version of the database."""
     database = connection.vendor
     with connection.cursor() as cursor:
         cursor.execute("SELECT sqlite_version()" if database == "sqlite" else "SHOW server_version")
         version = cursor.fetchone()[0]
-    return f"Python {platform.python_version()}, Django {django.get_version()}, {database} {version}"
+    return f"{database} {version}"
 
 
-def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> None:
-    """Set Django up as an issuer.
+def database_settings(vendor: str, name: str) -> dict[str, Any]:
+    """Return the settings of one database.
 
     Args:
-        issuer: The issuer's URL.
-        pem: The signing key.
-        database: The name of the database; for SQLite, the path of the file.
-        admin: Whether to include the admin.
+        vendor: ``sqlite`` or ``postgresql``.
+        name: Its name; for SQLite, the path of the file.
     """
-    more: list[str] = ["admin", "messages", "sessions"] if admin else []
     databases = {
         "sqlite": {
             "ENGINE": "django.db.backends.sqlite3",
@@ -82,11 +82,29 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
             "PORT": os.environ.get("PGPORT", "5432"),
         },
     }
-    chosen = databases[os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite")]
+    return {**databases[vendor], "NAME": name, "CONN_MAX_AGE": None, "TEST": {"NAME": name}}
+
+
+def configure(
+    *, databases: dict[str, dict[str, Any]], issuer: str = "", pem: str = "", admin: bool = False, **more_settings: Any
+) -> None:
+    """Set Django up as an issuer, with our peers beside us. No throttle and no default is changed that one pays for.
+
+    Args:
+        databases: The databases, by alias.
+        issuer: The issuer's URL; by default ``ISSUER`` is not set.
+        pem: The signing key; by default a secret.
+        admin: Whether to include the admin.
+        more_settings: Other settings.
+    """
+    many = dict.fromkeys(("login", "login_address", "login_username", "refresh"), "1000000/min")
+    jwtauth: dict[str, Any] = {"REFRESH_GRACE_PERIOD": timedelta(0), "THROTTLE_RATES": many}
+    if issuer:
+        jwtauth = {"ISSUER": issuer, "SIGNING_KEYS": [{"alg": "ES256", "pem": pem}]}
+    more: list[str] = ["admin", "messages", "sessions"] if admin else []
     settings.configure(
-        SECRET_KEY=uuid.uuid4().hex * 2,
-        ALLOWED_HOSTS=["127.0.0.1"],
-        DATABASES={"default": {**chosen, "NAME": database, "TEST": {"NAME": database}}},
+        ALLOWED_HOSTS=["127.0.0.1", "testserver"],
+        DATABASES=databases,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[
             "django.contrib.auth",
@@ -94,6 +112,7 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
             *(f"django.contrib.{app}" for app in more),
             "rest_framework",
             "django_jwtauth",
+            *PEERS,
         ],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
@@ -116,18 +135,22 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
                 },
             }
         ],
-        JWTAUTH={"ISSUER": issuer, "SIGNING_KEYS": [{"alg": "ES256", "pem": pem}]},
+        JWTAUTH=jwtauth,
+        SIMPLE_JWT={"ROTATE_REFRESH_TOKENS": True, "BLACKLIST_AFTER_ROTATION": True, "UPDATE_LAST_LOGIN": True},
         LOGGING_CONFIG=None,
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-        ROOT_URLCONF="project",
+        ROOT_URLCONF="benchmarks.project",
         USE_TZ=True,
+        **{"SECRET_KEY": uuid.uuid4().hex * 2, **more_settings},
     )
     django.setup()
     logging.getLogger("django_jwtauth.security").setLevel(logging.ERROR)  # all revocations here are intended
     # The URLs need the apps, which are not loaded before this point.
     from django.urls import include, path
 
-    urlpatterns.append(path("", include("django_jwtauth.urls_well_known")))
+    from .views import patterns
+
+    urlpatterns.extend([path("", include("django_jwtauth.urls_well_known")), *patterns()])
     if admin:
         from django.contrib.admin import site
 
@@ -135,13 +158,18 @@ def configure(*, issuer: str, pem: str, database: str, admin: bool = False) -> N
 
 
 @contextlib.contextmanager
-def new_database(*, issuer: str, key: Key, admin: bool = False) -> Iterator[str]:
-    """Set Django up with an empty database, yield its name, and remove it at the end."""
+def new_database(vendor: str, **options: Any) -> Iterator[str]:
+    """Set Django up with an empty database, yield its name, and remove it at the end.
+
+    Args:
+        vendor: ``sqlite`` or ``postgresql``.
+        options: As for :func:`configure`.
+    """
     with tempfile.TemporaryDirectory(prefix="jwtauth-benchmark-") as directory:
         name = f"jwtauth_benchmark_{os.getpid()}"
-        if os.environ.get("JWTAUTH_TEST_DATABASE", "sqlite") == "sqlite":
+        if vendor == "sqlite":
             name = str(Path(directory) / name)
-        configure(issuer=issuer, pem=key.private_pem(), database=name, admin=admin)
+        configure(databases={"default": database_settings(vendor, name)}, **options)
         connection.creation.create_test_db(verbosity=0, autoclobber=True)
         try:
             yield name

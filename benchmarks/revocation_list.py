@@ -1,54 +1,31 @@
-"""How large and how fast the revocation list is, at the issuer and in a service that polls it.
-
-Run ``python benchmarks/revocation_list.py``; :mod:`project` explains the choice of database.
-"""
+"""How large and how fast the revocation list is, at the issuer and in a service that polls it."""
 
 import gzip
-import statistics
 import time
 import tracemalloc
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
-from project import EVERYONE, SIZES, fill, machine, new_database, say, table
 
 from django_jwtauth._core import jws
 from django_jwtauth._core.revocation_list import RevocationList, SignedList
 from django_jwtauth.keys import Key, KeySet
 
+from .measure import Options, Row, Table, in_turns, median, milliseconds, ratio
+from .project import EVERYONE, fill, new_database
+
 ISSUER = "https://auth.example.com"
-RUNS = 7
-LOOK_UPS = 100_000
-CASES: tuple[tuple[str, int], ...] = (*((f"{size:,}", size) for size in SIZES), ("everyone", 0))
+LOOK_UPS = 10_000
+SIZES = (1, 1_000, 10_000, 100_000, 500_000)
+"""The numbers of revoked sessions in the list; 500,000 is the most that is published."""
 
 
-def median(action: Callable[[], Any], *, runs: int = RUNS, count: int = 1) -> float:
-    """Return the median time of one call, in seconds.
-
-    Args:
-        action: The function to call.
-        runs: The number of measurements.
-        count: The number of calls in one measurement.
-    """
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        for _ in range(count):
-            action()
-        times.append((time.perf_counter() - start) / count)
-    return statistics.median(times)
-
-
-def ratio(value: float, base: float) -> str:
-    """Return how many times as large as the base a value is."""
-    return f"{value / base:,.1f}"
-
-
-def milliseconds(value: float) -> str:
-    """Return seconds as milliseconds."""
-    return f"{value * 1000:,.2f}"
+def cases(options: Options) -> tuple[tuple[str, int], ...]:
+    """Return the lists to measure: name and size. The size of the last one is 0: everyone is signed out."""
+    sizes = SIZES[:3] if options.quick else SIZES
+    return (*((f"{size:,}", size) for size in sizes), ("everyone", 0))
 
 
 def token_of(key: Key) -> tuple[str, dict[str, Any]]:
@@ -59,14 +36,14 @@ def token_of(key: Key) -> tuple[str, dict[str, Any]]:
     return jws.sign(claims, typ="at+jwt", key=key), claims
 
 
-def measure_document(key: Key) -> None:
+def measure_document(key: Key, options: Options) -> Iterator[Row | Table]:
     """Measure the document: signing it, its size, reading it, its memory, and look-ups in it."""
     keys, now = KeySet([key]), int(time.time())
     raw, claims = token_of(key)
     public = jwt.PyJWK(key.public_jwk()).key
-    options: Any = {"verify_aud": False, "verify_iat": False}
-    rows, base = [], 0.0
-    for name, size in CASES:
+    unchecked: Any = {"verify_aud": False, "verify_iat": False}
+    rows, base, look_ups = [], 0.0, {}
+    for name, size in cases(options):
         revoked = RevocationList(
             sids=frozenset(str(uuid.uuid4()) for _ in range(size)), not_before=0 if size else now - 1
         )
@@ -87,8 +64,9 @@ def measure_document(key: Key) -> None:
             raise AssertionError("a token that was not revoked is on the list")
         look_up = median(lambda covers=covers: covers(claims), count=LOOK_UPS)  # type: ignore[misc]
         base = base or look_up
+        look_ups[name] = lambda covers=covers: lambda: covers(claims)
         # Measured again in each case: a machine with other work is slower at some times than at others.
-        signature = median(lambda: jwt.decode(raw, public, algorithms=["ES256"], options=options), count=200)
+        signature = median(lambda: jwt.decode(raw, public, algorithms=["ES256"], options=unchecked), count=200)
         rows.append(
             [
                 name,
@@ -103,18 +81,28 @@ def measure_document(key: Key) -> None:
                 ratio(signature, look_up),
             ]
         )
-    say("The document. Times are medians. One look-up is made per request.", "")
+    names = list(look_ups)
+    times = in_turns(look_ups, rounds=options.rounds(40), calls=LOOK_UPS)
+    yield Row(
+        name=f"look-up in a revocation list of {names[-2]}",
+        ours=times[names[-2]],
+        peer="a list of one",
+        theirs=times[names[0]],
+        unit="µs",
+    )
     head = "revoked|bytes|gzip|memory MB|peak while reading MB|sign ms|read ms|look-up µs|× 1 entry|ES256, in look-ups"
-    table(head.split("|"), rows)
+    yield Table(title="The revocation list", head=tuple(head.split("|")), rows=tuple(map(tuple, rows)))
 
 
-def measure_database() -> None:
+def measure_database(options: Options) -> Iterator[Table]:
     """Measure how the issuer reads its list: all of it, as it does once a minute, and only what is new."""
     from django_jwtauth import sessions
     from django_jwtauth.revocation_cache import LocalRevocations
 
     rows, base = [], 0.0
-    for name, size in CASES:
+    for name, size in cases(options):
+        if options.quick and not size:
+            continue  # it needs a million sessions
         fill(revoked=size, live=0 if size else EVERYONE)
         if not size:
             sessions.revoke_everyone()
@@ -137,17 +125,17 @@ def measure_database() -> None:
             raise AssertionError("the list does not match what was revoked")
         base = base or full
         rows.append([name, milliseconds(full), milliseconds(new), ratio(full, base), ratio(new, base)])
-    say(f"The issuer reads its database ({machine()}); with {EVERYONE:,} sessions when everyone is signed out.", "")
-    table(["revoked", "all ms", "what is new ms", "all, × 1 entry", "what is new, × 1 entry"], rows)
+    yield Table(
+        title=f"The issuer reads its list; with {EVERYONE:,} sessions when everyone is signed out",
+        head=("revoked", "all ms", "what is new ms", "all, × 1 entry", "what is new, × 1 entry"),
+        rows=tuple(map(tuple, rows)),
+        database=options.database,
+    )
 
 
-def main() -> None:
+def run(options: Options) -> Iterator[Row | Table]:
     """Measure the document, then the database."""
     key = Key.generate("ES256")
-    measure_document(key)
-    with new_database(issuer=ISSUER, key=key):
-        measure_database()
-
-
-if __name__ == "__main__":
-    main()
+    yield from measure_document(key, options)
+    with new_database(options.database, issuer=ISSUER, pem=key.private_pem()):
+        yield from measure_database(options)

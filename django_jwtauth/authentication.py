@@ -1,167 +1,48 @@
-"""Authentication classes for Django REST framework, and the user of a stateless request.
+"""Authentication classes for Django REST framework.
 
 REST framework imports this module while it imports its own views, which may be before the apps are loaded. So nothing
 here imports models.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Self
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Exists
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from django.utils.module_loading import import_string
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from . import conf, revocation_cache
-from ._core.jws import is_foreign
+from . import audit, conf, revocation_cache
+from ._core import events
+from ._core.jws import claimed_issuer, is_foreign
+from .asynchronous import asynchronous
+from .bridges import bridge_for
 from .cookies import read_cookie
 from .csrf import SAFE_METHODS, enforce_csrf
-from .database import observe_clock
+from .database import was_clock_off
 from .errors import InvalidTokenError
-from .refusals import Unavailable
-from .verifier import AccessToken, verify_any
+from .reading import session_of_access_token
+from .refusals import Unavailable, bearer_challenge, raise_if_unavailable
+from .secret import Secret, hide
+from .stateless_user import StatelessUser, stateless_user
+from .verifier import AccessToken, Verifier, verify_any
+
+__all__ = [
+    "BearerAuthentication",
+    "JWTAuthentication",
+    "JWTCookieAuthentication",
+    "StatelessJWTAuthentication",
+    "StatelessJWTCookieAuthentication",
+    "StatelessUser",
+]
 
 DEAD = frozenset({"expired", "revoked", "session_expired", "user_inactive", "password_changed", "key_changed"})
 """Why a token that was good once is refused. Other reasons mean a mistake or an attack, and are never passed over."""
-
-
-class GroupName(str):
-    """The name of a group. It stands for the group where code asks a group for its ``name``."""
-
-    __slots__ = ()
-
-    @property
-    def name(self) -> str:
-        """The same."""
-        return str(self)
-
-
-class GroupNames(tuple[GroupName, ...]):
-    """The names of the groups in a token, with those methods of Django's ``user.groups`` that names can answer."""
-
-    __slots__ = ()
-
-    def all(self) -> Self:
-        """Return all of them."""
-        return self
-
-    def filter(self, **lookups: Any) -> Self:
-        """Return those that match.
-
-        Args:
-            lookups: ``name`` or ``name__in``.
-
-        Raises:
-            TypeError: for any other lookup: the token has nothing but names.
-        """
-        if not lookups.keys() <= {"name", "name__in"}:
-            raise TypeError("A token has only the names of groups: filter them by name or name__in.")
-        wanted = [{lookups["name"]}] if "name" in lookups else []
-        wanted += [set(lookups["name__in"])] if "name__in" in lookups else []
-        return type(self)(name for name in self if all(name in names for names in wanted))
-
-    def exists(self) -> bool:
-        """Tell whether there are any."""
-        return bool(self)
-
-    def values_list(self, *names: str, flat: bool = False) -> Any:
-        """Return the names; as tuples of one unless they are to be ``flat``.
-
-        Raises:
-            TypeError: if anything but ``name`` is asked for.
-        """
-        if names != ("name",):
-            raise TypeError("A token has only the names of groups: ask for the values of 'name'.")
-        return list(self) if flat else [(name,) for name in self]
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"A token has only the names of groups. They have no {name!r}: use all(), filter(name=…).")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatelessUser:
-    """The user of a request that was authenticated by its token alone. The user need not exist in any database.
-
-    The token's claims can be read as attributes: ``request.user.tenant``.
-    """
-
-    issuer: str
-    """The token's ``iss``. A subject is unique per issuer only, so issuer and ``pk`` together identify the user."""
-    pk: str
-    """The token's ``sub``."""
-    token: AccessToken = field(compare=False, repr=False)
-    """The verified token, with all its claims."""
-
-    is_authenticated = True
-    is_anonymous = False
-    is_active = True
-
-    @property
-    def is_staff(self) -> bool:
-        """Whether the token says so; see :func:`django_jwtauth.hooks.staff`."""
-        return self.token.claims.get("is_staff") is True
-
-    @property
-    def is_superuser(self) -> bool:
-        """Whether the token says so; see :func:`django_jwtauth.hooks.staff`."""
-        return self.token.claims.get("is_superuser") is True
-
-    @property
-    def groups(self) -> GroupNames:
-        """The names of the groups in the token; see :func:`django_jwtauth.hooks.groups`.
-
-        A tuple of names, which also answers ``filter(name=…)``, ``exists()``, ``all()`` and ``values_list("name")``.
-        """
-        return GroupNames(map(GroupName, self._names("groups")))
-
-    @property
-    def id(self) -> str:
-        """The same as ``pk``."""
-        return self.pk
-
-    def get_username(self) -> str:
-        """Return the subject. Tokens need not contain a user name."""
-        return self.pk
-
-    def get_all_permissions(self, obj: object = None) -> set[str]:
-        """Return the permissions in the token; see :func:`django_jwtauth.hooks.permissions`.
-
-        Args:
-            obj: For an object the result is empty, as in Django's own backend.
-        """
-        return set() if obj is not None else set(self._names("permissions"))
-
-    def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Tell whether the token contains a permission, like ``"orders.add_order"``, or belongs to a superuser."""
-        return self.is_superuser or perm in self.get_all_permissions(obj)
-
-    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
-        """Tell whether :meth:`has_perm` is true for all of these permissions."""
-        if isinstance(perm_list, str):
-            raise ValueError("perm_list must be an iterable of permissions.")  # as Django's does
-        return all(self.has_perm(perm, obj) for perm in perm_list)
-
-    def has_module_perms(self, app_label: str) -> bool:
-        """Tell whether the token contains any permission of an app, or belongs to a superuser."""
-        return self.is_superuser or any(perm.partition(".")[0] == app_label for perm in self.get_all_permissions())
-
-    def _names(self, claim: str) -> tuple[str, ...]:
-        value = self.token.claims.get(claim)
-        return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
-
-    def __str__(self) -> str:
-        return self.pk
-
-    def __getattr__(self, name: str) -> Any:
-        # Called only if there is no such attribute. Copying and unpickling ask for names that must not be looked up.
-        if not name.startswith("_") and name not in ("issuer", "pk", "token") and name in self.token.claims:
-            return self.token.claims[name]
-        raise AttributeError(f"The token has no claim {name!r}.")
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -171,8 +52,21 @@ class BearerAuthentication(BaseAuthentication):
     """
 
     www_authenticate_realm = "api"
+    _checks_csrf = False
+    """Whether the class makes the CSRF check itself."""
+    _may_read_cookies = False
 
-    @sensitive_variables()
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._may_read_cookies = cls.get_raw_token is not BearerAuthentication.get_raw_token and not cls._checks_csrf
+        # A subclass that finds or verifies tokens in its own way gets no shortcut: its methods are called each time.
+        owner: Any = next(base for base in cls.__mro__ if "_recall" in vars(base))
+        if owner is not cls and not (
+            cls.get_raw_token is BearerAuthentication.get_raw_token
+            and cls.authenticate_token is owner.authenticate_token
+        ):
+            cls._recall = BearerAuthentication._recall  # type: ignore[method-assign]
+
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by its bearer token.
 
@@ -185,41 +79,76 @@ class BearerAuthentication(BaseAuthentication):
         Raises:
             InvalidTokenError: if the token is refused. It is an ``AuthenticationFailed`` too, with ``detail``, ``code``
                 and ``reason``.
-            Unavailable: if the token cannot be checked at the moment.
+            Unavailable: if the token cannot be checked at the moment, or the database is away.
+            PermissionDenied: if a subclass has found the token in a cookie, and the CSRF check of an unsafe method
+                fails.
         """
-        _refuse_unusable_settings()
         try:
+            if (found := self._recall(request)) is not None:
+                return found
+            _require_an_issuer()
             raw = self.get_raw_token(request)
-            return None if raw is None else self.authenticate_token(raw)
+            if raw is not None:
+                raw = hide(raw)
+                found = self.authenticate_token(raw)
+                if self._may_read_cookies and _is_in_cookie(request, raw):
+                    enforce_csrf(_django_request(request))
+                return found
         except InvalidTokenError as error:
+            _require_an_anonymous_user()
+            audit.tell(events.ACCESS_REFUSED, request=_django_request(request), reason=error.reason)
             if error.reason == "stale":
                 raise Unavailable(error) from None
             error.challenge = self.authenticate_header(request)  # type: ignore[attr-defined]
             raise
+        except Exception as error:
+            raise_if_unavailable(error)
+            raise
+        _require_an_anonymous_user()
+        return None
 
-    def get_raw_token(self, request: Request) -> bytes | str | None:
+    async def aauthenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+        """Do the same as ``authenticate()``, for coroutines. What needs the database runs off the event loop.
+
+        The classes that need no query for a request authenticate it on the loop itself.
+        """
+        return await asynchronous(self.authenticate)(request)
+
+    def get_raw_token(self, request: Request) -> Secret | str | bytes | None:
         """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.
+
+        It is hidden from error reports: its ``reveal()`` gives the text. A subclass may return text. If it returns what
+        it has found in a cookie, ``authenticate()`` makes Django's CSRF check.
 
         With ``IGNORE_FOREIGN_TOKENS``, also ``None`` if the token is visibly not ours.
 
         Raises:
             InvalidTokenError: with the code ``bad_authorization_header``, if it is not ``Bearer`` and one word.
         """
-        parts = _header_parts(request)
-        if parts is None:
+        words = _bearer_words(request)
+        if words is None:
             return None
-        if len(parts) != 2:
+        if len(words) != 1:
             raise InvalidTokenError("invalid", code="bad_authorization_header")
         config = conf.get_config()
-        if config.ignore_foreign_tokens and is_foreign(parts[1], max_length=config.max_token_length):
-            return None
-        return parts[1]
+        if config.ignore_foreign_tokens and is_foreign(words[0], max_length=config.max_token_length):
+            return None if bridge_for(hide(words[0])) is None else words[0]
+        return words[0]
 
-    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+    def _recall(self, request: Request) -> tuple[Any, AccessToken] | None:
+        """Return the user and the token if this process has verified the token in the header before; else ``None``.
+
+        The checks are those of :meth:`authenticate_token`. Tokens that are refused for any reason but their revocation
+        are left to that method.
+        """
+        return None
+
+    def authenticate_token(self, raw: Secret | str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, whether it came in the header or in a cookie.
 
         Args:
-            raw: The token as it was sent.
+            raw: The token as it was sent. That of a request is hidden from error reports: its ``reveal()`` gives the
+                text.
 
         Returns:
             The user and the token.
@@ -234,9 +163,8 @@ class BearerAuthentication(BaseAuthentication):
 
         It says ``error="invalid_token"`` only if the header of the request held a token.
         """
-        challenge = f'Bearer realm="{self.www_authenticate_realm}"'
-        parts = _header_parts(request)
-        return f'{challenge}, error="invalid_token"' if parts and len(parts) > 1 else challenge
+        error = {"error": "invalid_token"} if _bearer_words(request) else {}
+        return bearer_challenge(self.www_authenticate_realm, **error)
 
 
 class JWTAuthentication(BearerAuthentication):
@@ -246,10 +174,20 @@ class JWTAuthentication(BearerAuthentication):
     whatever else keeps Django from loading the user: the default manager, or the backend that signed the user in.
     """
 
-    @sensitive_variables()
-    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+    def authenticate_token(self, raw: Secret | str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, then look up its session. A token with a bad signature costs no query."""
-        return self.authenticate_session(conf.get_config().verifier.verify(raw))
+        raw = hide(raw)
+        if (bridge := bridge_for(raw)) is not None:
+            return bridge.authenticate(raw)
+        config = conf.get_config()
+        return self.authenticate_session(_verify(raw, {config.issuer: config.verifier}))
+
+    def _recall(self, request: Request) -> tuple[Any, AccessToken] | None:
+        config = conf.get_config()
+        if config.local is None or (digest := _digest(request, config.max_token_length)) is None:
+            return None
+        token = config.local.verifier.recall(digest, now=config.clock())
+        return None if token is None else self.authenticate_session(token)
 
     def authenticate_session(self, token: AccessToken) -> tuple[Any, AccessToken]:
         """Look up the session of a verified access token with one query.
@@ -266,18 +204,16 @@ class JWTAuthentication(BearerAuthentication):
         Raises:
             InvalidTokenError: with the reason why it is refused.
         """
-        sessions = apps.get_model("django_jwtauth", "RefreshToken")
-        blacklist = apps.get_model("django_jwtauth", "BlacklistedToken").objects.filter(jti=token.jti)
-        rows = sessions.objects.with_sid(token.sid).with_clock().select_related("user")
-        session: Any = rows.annotate(is_blacklisted=Exists(blacklist)).first()
+        session = session_of_access_token(token.sid, token.jti)
         if session is None:
             raise InvalidTokenError("invalid")
-        observe_clock(session.database_now, leeway=conf.get_config().leeway)
         if session.is_blacklisted:
             raise InvalidTokenError("revoked")
         session.raise_for_refusal(session.database_now, ends_at=session.expires_at)
         if session.subject != token.subject:
             raise InvalidTokenError("invalid", code="user_not_found")
+        if session.unseen_since is not None:
+            _note_seen(session, token)
         if session.backend and not hasattr(session.user, "backend"):
             # As authenticate() notes it: a session that the user starts from here is judged by the same backend.
             session.user.backend = session.backend
@@ -290,12 +226,13 @@ class CookieMixin(BearerAuthentication):
     The header takes precedence. It needs no CSRF check, since a browser never sends it by itself.
     """
 
-    @sensitive_variables()
+    _checks_csrf = True
+
     def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
         """Authenticate the request by the header, or by the cookie if there is no bearer header.
 
-        A request of a safe method whose cookie holds a token that was good once, but is no longer, is anonymous for
-        now. So pages that need no user can be read. A view that does need one answers with the refusal.
+        If the token in the cookie was valid once but is no longer, a request with a safe method is anonymous for now.
+        So pages that need no user can be read. A view that does need one answers with the refusal.
 
         Args:
             request: REST framework's request, or Django's own. With Django's own request, a refusal is always raised,
@@ -303,32 +240,39 @@ class CookieMixin(BearerAuthentication):
 
         Raises:
             InvalidTokenError: if the token is refused, or there are several cookies of that name.
-            Unavailable: if the token cannot be checked at the moment.
+            Unavailable: if the token cannot be checked at the moment, or the database is away.
             PermissionDenied: if the token in the cookie is accepted, but the CSRF check of an unsafe method fails.
             ParseError: if that check cannot read the body.
         """
         view = (getattr(request, "parser_context", None) or {}).get("view")
         _vary_on_cookie(view)
-        if _header_parts(request) is not None:
+        if _bearer_words(request) is not None:
             return super().authenticate(request)
         try:
             result = super().authenticate(request)
         except InvalidTokenError as error:
-            # Not for unsafe methods: what a user sends must not be taken as an anonymous visitor's.
-            if error.reason not in DEAD or request.method not in SAFE_METHODS or view is None:
+            if view is None or not is_passed_over(request, error):
                 raise
             _refuse_later(view, error)
             return None
         if result is not None:
-            enforce_csrf(_django_request(request))
+            try:
+                enforce_csrf(_django_request(request))
+            except Exception as error:  # CSRF_USE_SESSIONS keeps the token in the database
+                raise_if_unavailable(error)
+                raise
         return result
 
-    @sensitive_variables()
-    def get_raw_token(self, request: Request) -> bytes | str | None:
+    async def aauthenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+        if request.method in SAFE_METHODS:
+            return await super().aauthenticate(request)
+        return await asynchronous(self.authenticate)(request)  # the CSRF check reads the body
+
+    def get_raw_token(self, request: Request) -> Secret | str | bytes | None:
         """Return the token in the header, or the one in the cookie if there is no bearer header."""
-        if _header_parts(request) is not None:
+        if _bearer_words(request) is not None:
             return super().get_raw_token(request)
-        return read_cookie(_django_request(request), conf.get_config().cookies.access_name) or None
+        return read_cookie(_django_request(request), conf.get_config().cookies.access_name)
 
 
 class StatelessJWTAuthentication(BearerAuthentication):
@@ -339,14 +283,37 @@ class StatelessJWTAuthentication(BearerAuthentication):
     for tokens of other issuers up to two seconds later.
     """
 
-    @sensitive_variables()
-    def authenticate_token(self, raw: str | bytes) -> tuple[Any, AccessToken]:
+    async def aauthenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+        try:
+            return self.authenticate(request)
+        except SynchronousOnlyOperation:  # a subclass, a bridge or a process without threads does need a query
+            return await super().aauthenticate(request)
+
+    def authenticate_token(self, raw: Secret | str | bytes) -> tuple[Any, AccessToken]:
         """Verify an access token, and check the revocation list."""
+        raw = hide(raw)
         config = conf.get_config()
-        token = verify_any(raw, config.verifiers)
+        if (bridge := bridge_for(raw)) is not None:
+            token = bridge.verify(raw)
+            return stateless_user(token), token
+        token = _verify(raw, config.verifiers)
         if token.issuer == config.issuer and config.local is not None:
-            revocation_cache.check(token)
-        return StatelessUser(issuer=token.issuer, pk=token.subject, token=token), token
+            revocation_cache.check(token, config)
+        return stateless_user(token), token
+
+    def _recall(self, request: Request) -> tuple[Any, AccessToken] | None:
+        config = conf.get_config()
+        if (digest := _digest(request, config.max_token_length)) is None:
+            return None
+        own, now = None if config.local is None else config.local.verifier, config.clock()
+        # A verifier remembers the tokens of its own issuer alone.
+        if own is not None and (token := own.recall(digest, now=now)) is not None:
+            revocation_cache.check(token, config, now)
+            return stateless_user(token), token
+        for verifier in config.verifiers.values():
+            if verifier is not own and (token := verifier.recall(digest, now=time.time())) is not None:
+                return stateless_user(token), token
+        return None
 
 
 class JWTCookieAuthentication(CookieMixin, JWTAuthentication):
@@ -355,6 +322,43 @@ class JWTCookieAuthentication(CookieMixin, JWTAuthentication):
 
 class StatelessJWTCookieAuthentication(CookieMixin, StatelessJWTAuthentication):
     """:class:`StatelessJWTAuthentication` by the header, or by the access cookie of the browser endpoints."""
+
+
+def _note_seen(session: Any, token: AccessToken) -> None:
+    """Note that a client has a token of its session, for ``REFRESH_RETRY_PERIOD``. At most one UPDATE per rotation."""
+    import_string(_NOTE_SEEN)(session, token)
+
+
+# Named, because importing it loads the models.
+_NOTE_SEEN = "django_jwtauth.sessions._seen.note_token"
+
+
+def _verify(raw: Secret, verifiers: Mapping[str, Verifier]) -> AccessToken:
+    """Verify an access token, once more if our clock turns out to be wrong. Arguments as for ``verify_any()``."""
+    try:
+        return verify_any(raw, verifiers)
+    except InvalidTokenError as error:
+        config = conf.get_config()
+        if config.local is None or error.reason != "not_yet_valid":
+            raise
+        # A token of another issuer says nothing about our clock, and must not cause a statement.
+        is_ours = claimed_issuer(raw, max_length=config.max_token_length) == config.issuer
+        if not is_ours or not was_clock_off(error):
+            raise
+    return verify_any(raw, verifiers)
+
+
+def is_passed_over(request: Request | HttpRequest, error: InvalidTokenError, *, needs_user: bool = True) -> bool:
+    """Tell whether a request is anonymous for now, although the token in its cookie was refused.
+
+    Not for unsafe methods, unless the view needs no user: what a user sends must not seem to come from a visitor.
+    """
+    return error.reason in DEAD and (request.method in SAFE_METHODS or not needs_user)
+
+
+def has_bearer_header(request: Request | HttpRequest) -> bool:
+    """Tell whether the request has a header ``Authorization: Bearer``. A browser never sends it by itself."""
+    return _bearer_words(request) is not None
 
 
 def _django_request(request: Request | HttpRequest) -> HttpRequest:
@@ -381,13 +385,17 @@ def _vary_on_cookie(view: Any) -> None:
         headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie"]))
 
 
-def _refuse_unusable_settings() -> None:
-    """Name the setting to change. REST framework's own errors, one per request, would not."""
+def _require_an_issuer() -> None:
+    """Name the setting to change. The reason of each token's refusal would not."""
     if not conf.get_config().verifiers:
         raise ImproperlyConfigured(
             "No tokens are accepted: add 'django_jwtauth' to INSTALLED_APPS to issue tokens, or set "
             "JWTAUTH['TRUSTED_ISSUERS'] to accept the tokens of other issuers."
         )
+
+
+def _require_an_anonymous_user() -> None:
+    """Name the setting to change. REST framework's own error, one per request, would not."""
     if not apps.is_installed("django.contrib.auth") and "UNAUTHENTICATED_USER" not in api_settings.user_settings:
         raise ImproperlyConfigured(
             "Without 'django.contrib.auth' in INSTALLED_APPS there is no AnonymousUser: set "
@@ -395,11 +403,43 @@ def _refuse_unusable_settings() -> None:
         )
 
 
-def _header_parts(request: Request) -> list[bytes] | None:
-    """Split a bearer header at its spaces; ``None`` without one. Schemes are case-insensitive (RFC 9110)."""
-    try:
-        header = get_authorization_header(request)
-    except UnicodeEncodeError:
-        return [b"Bearer"]
-    parts = [part for part in header.split(b" ") if part]
-    return parts if parts and parts[0].lower() == b"bearer" else None
+def _digest(request: Request | HttpRequest, max_length: int) -> bytes | None:
+    """Return the digest of the token in a header as clients usually write it; ``None`` for any other header.
+
+    It raises nothing, because the variables of its frame show the token.
+
+    Args:
+        request: The request.
+        max_length: In bytes; a longer token is not read.
+    """
+    django_request = request._request if isinstance(request, Request) else request
+    header = django_request.META.get("HTTP_AUTHORIZATION", "")
+    raw = header.removeprefix("Bearer ")
+    if not len(raw) < len(header) <= max_length + 7:
+        return None
+    return sha256(raw.encode("ascii", "replace")).digest()
+
+
+def _is_in_cookie(request: Request | HttpRequest, raw: Secret) -> bool:
+    """Tell whether a browser may have sent a token by itself: in a cookie, and not in the header too."""
+    meta = _django_request(request).META
+    cookies, header = (
+        meta.get(f"HTTP_{name}", "").encode("latin-1", "replace") for name in ("COOKIE", "AUTHORIZATION")
+    )
+    return raw.reveal_bytes() in cookies and raw.reveal_bytes() not in header
+
+
+def _bearer_words(request: Request | HttpRequest) -> list[Secret] | None:
+    """Return the words after ``Bearer`` in the header; ``None`` without such a header.
+
+    There should be one, the token. Schemes are case-insensitive (RFC 9110 section 11.1).
+    """
+    header = _django_request(request).META.get("HTTP_AUTHORIZATION")
+    if not header:
+        return None
+    if not header.isascii() and max(header) > "\xff":
+        return []  # no server passes on such a header, but a test client may
+    words = header.split(" ")
+    if "" in words:
+        words = [word for word in words if word]
+    return list(map(Secret, words[1:])) if words and words[0].lower() == "bearer" else None

@@ -1,4 +1,7 @@
-"""How a session is bound to the password of its user, and to the project's ``SECRET_KEY``."""
+"""How a session is bound to passwords, and to the project's ``SECRET_KEY``.
+
+It is bound to the password of its user and, where somebody acts as the user, to that person's too.
+"""
 
 import enum
 import hashlib
@@ -15,9 +18,12 @@ UNKNOWN_KEY_HELP = (
 )
 """What an operator should know about a session whose binding is :attr:`Binding.UNKNOWN_KEY`."""
 
+LENGTH = 72
+"""How many bytes :func:`bind` returns."""
+
 _NAME = slice(8)
 _AUTH_HASH = slice(8, 40)
-_PASSWORD = slice(40, None)
+_PASSWORD = slice(40, LENGTH)
 
 
 class Binding(enum.Enum):
@@ -53,9 +59,9 @@ def binding(secret: bytes, stored: bytes, user: AbstractBaseUser) -> Binding:
         stored: What :func:`bind` has returned.
         user: The user.
     """
-    hashes = (_auth_hash(secret, value) for value in _session_auth_hashes(user))
-    if any(hmac.compare_digest(value, stored[_AUTH_HASH]) for value in hashes):
-        return Binding.PRESENT
+    for value in _session_auth_hashes(user):
+        if hmac.compare_digest(_auth_hash(secret, value), stored[_AUTH_HASH]):
+            return Binding.PRESENT
     if stored[_NAME] in [_key_name(key.kid) for key in conf.get_config().refresh_keys]:
         return Binding.CHANGED
     is_same = hmac.compare_digest(_password(secret, user), stored[_PASSWORD])

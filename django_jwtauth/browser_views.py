@@ -9,19 +9,22 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.middleware.csrf import get_token, rotate_token
-from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from . import conf, serializers, sessions, tokens
+from . import audit, conf, serializers, sessions, tokens
+from ._core import events
 from .cookies import read_cookie
 from .csrf import enforce_csrf, is_trusted_origin, refuse_csrf, write_csrf_cookie
 from .errors import InvalidTokenError
 from .models import RefreshToken, RevokedReason
+from .secret import Secret
 from .sessions import TokenPair
+from .sessions._revoke import end_session
 from .throttling import RefreshThrottle
 from .views import JWTAuthView, TokenRefreshView, TokenView, send_logged_out
+from .views._parsers import require_short_body
 
 BROWSER = RefreshToken.Transport.BROWSER
 
@@ -30,19 +33,18 @@ class BrowserView(JWTAuthView):
     """The base of these endpoints: the CSRF check, and the tokens in the request's cookies."""
 
     def perform_authentication(self, request: Request) -> None:
+        require_short_body(request._request, self.max_body_size)
         enforce_csrf(request._request)  # before anything is counted or done
         super().perform_authentication(request)
 
-    @sensitive_variables()
-    def refresh_cookie(self, request: Request) -> str | None:
+    def refresh_cookie(self, request: Request) -> Secret | None:
         """Return the refresh token in the cookie, or ``None`` without one.
 
         Raises:
             InvalidTokenError: ``invalid``, if there are several cookies of that name.
         """
-        return read_cookie(request._request, conf.get_config().cookies.refresh_name) or None
+        return read_cookie(request._request, conf.get_config().cookies.refresh_name)
 
-    @sensitive_variables()
     def cookie_sessions(self, request: Request) -> list[RefreshToken]:
         """Return the session of the refresh cookie and, if it is a different one, the session of the access cookie."""
         found: list[RefreshToken] = []
@@ -51,11 +53,13 @@ class BrowserView(JWTAuthView):
                 found.append(sessions.find_by_refresh_token(raw))
         with contextlib.suppress(InvalidTokenError):
             if raw := read_cookie(request._request, conf.get_config().cookies.access_name):
-                sid = tokens.read_access(raw).sid
-                if sid not in [str(session.pk) for session in found]:
-                    for session in RefreshToken.objects.select_related("user").with_sid(sid):
-                        session.load_user()
-                        found.append(session)
+                token = tokens.read_access(raw, expired=True)
+                if token.sid not in [str(session.pk) for session in found]:
+                    for session in RefreshToken.objects.with_clock().select_related("user").with_sid(token.sid):
+                        # By the database's clock: this server's own may be wrong.
+                        if not tokens.is_over(token, now=session.database_now):
+                            session.load_user()
+                            found.append(session)
         return found
 
 
@@ -64,13 +68,11 @@ class CookiePairView(BrowserView):
 
     oauth_grants: tuple[str, ...] = ()  # the response of a grant has its tokens in the body
 
-    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the response. It contains no token."""
         data: dict[str, Any] = super().get_success_data(pair)  # type: ignore[misc]
         return {name: value for name, value in data.items() if name not in ("access", "refresh", "token_type")}
 
-    @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Return the response. Each cookie lives as long as its token."""
         response: Response = super().respond(request, pair)  # type: ignore[misc]
@@ -80,11 +82,11 @@ class CookiePairView(BrowserView):
             cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
         return response
 
-    @sensitive_variables()
     def has_refresh_cookie(self, request: Request, refresh: str) -> bool:
         """Tell whether the browser already has this refresh token. Setting it again might overwrite a later one."""
         with contextlib.suppress(InvalidTokenError):
-            return self.refresh_cookie(request) == refresh
+            sent = self.refresh_cookie(request)
+            return sent is not None and bool(sent.reveal() == refresh)
         return False
 
 
@@ -103,7 +105,7 @@ class BrowserCSRFView(CSRFCookieView):
 
     def get(self, request: Request) -> Response:
         if not is_trusted_origin(request._request):
-            refuse_csrf("Origin checking failed.")
+            refuse_csrf(request._request, "Origin checking failed.")
         return Response({"csrf_token": get_token(request._request)})
 
 
@@ -122,10 +124,9 @@ class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
             transport=BROWSER,
         )
         for former in self.cookie_sessions(request):
-            sessions.revoke(former.pk, reason=RevokedReason.LOGOUT)
+            end_session(former.pk, reason=RevokedReason.LOGOUT, user=former.user_id)
         return pair
 
-    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Add the CSRF token: sign-in replaces it."""
         rotate_token(self.request._request)
@@ -135,7 +136,6 @@ class BrowserLoginView(CSRFCookieView, CookiePairView, TokenView):
 class BrowserRefreshThrottle(RefreshThrottle):
     """Counts refreshes per session of the cookie."""
 
-    @sensitive_variables()
     def raw_token(self, request: Request) -> Any:
         """Return the token in the cookie, or ``None`` if there is not exactly one."""
         try:
@@ -153,12 +153,15 @@ class BrowserRefreshView(CookiePairView, TokenRefreshView):
     serializer_class: Any = serializers.ScopeAndResourceSerializer
     throttle_classes = (BrowserRefreshThrottle,)
 
-    @sensitive_variables()
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
         """Refresh the session of the cookie; arguments as for :func:`django_jwtauth.sessions.refresh`."""
-        raw = self.refresh_cookie(request)
+        try:
+            raw = self.refresh_cookie(request)
+        except InvalidTokenError as error:
+            audit.tell(events.REFRESH_REFUSED, request=request._request, reason=error.reason)
+            raise
         if raw is None:
-            raise InvalidTokenError("not_authenticated", code="not_authenticated")
+            raise InvalidTokenError("not_authenticated")
         return sessions.refresh(raw, request=request._request, scope=scope, audience=audience, transport=BROWSER)
 
 
@@ -169,7 +172,7 @@ class BrowserLogoutView(BrowserView):
 
     def post(self, request: Request) -> Response:
         for session in self.cookie_sessions(request):
-            if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+            if end_session(session.pk, reason=RevokedReason.LOGOUT, user=session.user_id):
                 send_logged_out(request, session.user)
         response = Response(status=status.HTTP_204_NO_CONTENT)
         conf.get_config().cookies.clear(response, request=request._request)

@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import FunctionType, NoneType, UnionType
 from typing import Any
 
@@ -14,31 +14,24 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
-from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from . import claims, conf, sign_in
+from . import claims, conf
 from ._core.fetch import is_loopback, split_url
 from .counting import counts_atomically
 from .database import SUPPORTED_VENDORS, clock_difference
 from .models import RefreshToken
+from .service_checks import settings_problems
 
-_OURS = "django_jwtauth.authentication."
-
-
-def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: a setting is invalid."""
-    return [
-        checks.Error(problem, hint='See the page "Settings" of the documentation.', id="jwtauth.E001")
-        for problem in _problems()
-    ]
+# Named, because importing REST framework's views reads settings.
+_OUTAGE_MIDDLEWARE = "django_jwtauth.middleware.DatabaseOutageMiddleware"
 
 
 def check_hooks(**kwargs: Any) -> list[checks.CheckMessage]:
     """E002: a hook cannot be imported; E003: it has the wrong parameters or return type; E004: it is async."""
-    if _problems():
+    if settings_problems():
         return []
-    config = conf.get_config()
+    config = conf.get_shared_config()
     messages = [_hook_problem("The claims hook", path, Mapping) for path in config.claims_hooks]
     for name, source in (("SCOPES", config.scopes), ("AUDIENCES", config.audiences)):
         if isinstance(source, str) or callable(source):
@@ -67,14 +60,14 @@ def _hook_problem(what: str, hook: Any, returns: type, *, at_sign_in: bool = Fal
     if inspect.iscoroutinefunction(hook):
         hint = "Make it a plain function: hooks run while the response is made."
         return checks.Error(f"{called} is async.", hint=hint, id="jwtauth.E004")
-    if not _may_return(hook, returns, or_none=at_sign_in):
+    if not may_return(hook, returns, or_none=at_sign_in):
         return checks.Error(f"{called} is annotated to return the wrong type.", hint=hint, id="jwtauth.E003")
     return None
 
 
 def check_rule(**kwargs: Any) -> list[checks.CheckMessage]:
     """E010: the rule about who may go on cannot be used."""
-    rule = None if _problems() else conf.get_config().user_authentication_rule
+    rule = None if settings_problems() else conf.get_shared_config().user_authentication_rule
     problem = "" if rule is None else _rule_problem(rule)
     hint = "Set it to a function, or the dotted path of one: def rule(user), which returns True or False."
     name = f"JWTAUTH['USER_AUTHENTICATION_RULE'] {rule!r}"
@@ -93,10 +86,10 @@ def _rule_problem(rule: Any) -> str:
         return "cannot be called with a user"
     if inspect.iscoroutinefunction(rule):
         return "is async"
-    return "" if _may_return(rule, bool, or_none=False) else "is annotated to return something else than a bool"
+    return "" if may_return(rule, bool, or_none=False) else "is annotated to return something else than a bool"
 
 
-def _may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
+def may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
     """Tell whether a function's return annotation fits, or cannot be judged."""
     try:
         annotation = typing.get_type_hints(hook).get("return", Any)
@@ -108,7 +101,7 @@ def _may_return(hook: Any, expected: type, *, or_none: bool) -> bool:
     if not isinstance(kind, type) or kind is UnionType or typing.is_typeddict(kind):
         return True  # unions and the like are not judged; typed dicts are dicts
     # A str is iterable too, but not a list of names.
-    return issubclass(kind, expected) and not issubclass(kind, str)
+    return issubclass(kind, expected) and (expected is str or not issubclass(kind, str))
 
 
 def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -116,7 +109,7 @@ def check_claims(**kwargs: Any) -> list[checks.CheckMessage]:
     hint = "A path leads from the user through attributes to a value, like 'profile.organisation_id'."
     return [
         checks.Error(f"JWTAUTH['CLAIMS'][{claim!r}]: {problem}", hint=hint, id="jwtauth.E009")
-        for claim, path in (() if _problems() else conf.get_config().claims.items())
+        for claim, path in (() if settings_problems() else conf.get_shared_config().claims.items())
         if (problem := _path_problem(path))
     ]
 
@@ -144,8 +137,8 @@ def _path_problem(path: tuple[str, ...]) -> str:
 
 
 def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E005: SUBJECT_FIELD is not a field; E006: the field is not unique."""
-    name = "pk" if _problems() else conf.get_config().subject_field
+    """E005: SUBJECT_FIELD is not a field; E006: the field is not unique; E013: it is a relation."""
+    name = "pk" if settings_problems() else conf.get_shared_config().subject_field
     if name == "pk":
         return []
     label = get_user_model()._meta.label
@@ -154,6 +147,10 @@ def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
     except FieldDoesNotExist:
         hint = "Use a unique field that never changes, or leave the setting out."
         return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label} has no field {name!r}.", hint=hint, id="jwtauth.E005")]
+    if field.is_relation and name == field.name:  # its attname, such as `person_id`, is a value
+        hint = "The subject would be the text of another object. Use a field with a value, or leave the setting out."
+        message = f"JWTAUTH['SUBJECT_FIELD']: {label}.{name} is a relation, not a value."
+        return [checks.Error(message, hint=hint, id="jwtauth.E013")]
     if not getattr(field, "unique", False):
         hint = "Two users with the same subject would be one user to every service. Make the field unique, or use 'pk'."
         return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label}.{name} is not unique.", hint=hint, id="jwtauth.E006")]
@@ -163,7 +160,9 @@ def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
 def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
     """E007: users are in a different database; E008: the database is not supported."""
     messages: list[checks.CheckMessage] = []
-    alias = RefreshToken.write_alias()
+    alias = _our_database()
+    if alias is None:
+        return []
     users = router.db_for_write(get_user_model())
     if users != alias:
         hint = "Route the app 'django_jwtauth' and the user model to the same database."
@@ -181,13 +180,24 @@ def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
     return messages
 
 
+def _our_database() -> str | None:
+    """Return the alias of the database of our tables; ``None`` if each tenant has one, and no tenant is current."""
+    try:
+        return RefreshToken.write_alias()
+    except Exception:
+        if settings_problems() or conf.get_shared_config().tenant_source is None:
+            raise
+        return None
+
+
 def check_clocks(databases: Iterable[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
     """W020: the clocks of this machine and of the database differ."""
-    alias = RefreshToken.write_alias()
-    if _problems() or alias not in (databases or ()) or connections[alias].vendor not in SUPPORTED_VENDORS:
+    alias = _our_database()
+    if settings_problems() or alias is None or alias not in (databases or ()):
         return []
-    ahead = clock_difference(alias)
-    if abs(ahead) <= conf.get_config().leeway.total_seconds():
+    vendor = connections[alias].vendor
+    ahead = clock_difference(alias) if vendor in SUPPORTED_VENDORS else 0.0
+    if abs(ahead) <= conf.get_shared_config().leeway.total_seconds():
         return []
     side = "ahead of" if ahead > 0 else "behind"
     message = f"The clock of this machine is {abs(ahead):.0f} seconds {side} the database's."
@@ -198,7 +208,7 @@ def check_clocks(databases: Iterable[str] | None = None, **kwargs: Any) -> list[
 def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
     """W001: there is a proxy, but NUM_PROXIES is 0."""
     behind = getattr(settings, "SECURE_PROXY_SSL_HEADER", None) or getattr(settings, "USE_X_FORWARDED_HOST", False)
-    if _problems() or not behind or conf.get_config().num_proxies:
+    if settings_problems() or not behind or conf.get_shared_config().num_proxies:
         return []
     hint = "Set JWTAUTH['NUM_PROXIES'] to the number of proxies that add to X-Forwarded-For or Forwarded."
     return [
@@ -213,7 +223,7 @@ def check_proxy(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_cache(**kwargs: Any) -> list[checks.CheckMessage]:
     """W002: the throttles cannot count across processes in this cache."""
-    if _problems() or not any(conf.get_config().throttle_rates.values()):
+    if settings_problems() or not any(conf.get_shared_config().throttle_rates.values()):
         return []
     try:
         backend = caches[DEFAULT_CACHE_ALIAS]
@@ -235,18 +245,36 @@ def check_cache(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_window(**kwargs: Any) -> list[checks.CheckMessage]:
     """W003: there is no grace period."""
-    if _problems() or conf.get_config().refresh_grace_period:
+    if settings_problems() or conf.get_shared_config().refresh_grace_period:
         return []
     hint = "Allow some seconds, unless every client refreshes strictly one at a time (RFC 9700 section 4.14.2)."
     message = "REFRESH_GRACE_PERIOD is 0: two tabs that refresh at once, or a lost response, end a session as stolen."
     return [checks.Warning(message, hint=hint, id="jwtauth.W003")]
 
 
+def check_retry_period(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W014: a part of the retry period, or all of it, has no effect."""
+    if settings_problems() or not (period := conf.get_shared_config().refresh_retry_period):
+        return []
+    config = conf.get_shared_config()
+    lifetime = min(config.refresh_token_lifetime, config.session_lifetime)
+    if period <= config.refresh_grace_period:
+        problem = "is not longer than REFRESH_GRACE_PERIOD, in which a retry is accepted anyway"
+    elif period > lifetime:
+        problem = "is longer than a refresh token lives, and no retry is accepted after that"
+    else:
+        return []
+    hint = "Set it to the time for which a client may be away in the middle of a refresh, such as 12 hours, or to 0."
+    return [checks.Warning(f"REFRESH_RETRY_PERIOD {problem}.", hint=hint, id="jwtauth.W014")]
+
+
 def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
     """W004: other services can verify tokens, but the issuer is not an https URL (RFC 8414 section 2)."""
-    if _problems():
+    if settings_problems():
         return []
-    config = conf.get_config()
+    config = conf.get_shared_config()
+    if config.tenant_settings is not None:
+        return []  # it may return anything
     parts = split_url(config.issuer)
     is_url = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if all(key.is_symmetric for key in config.signing_keys) or is_url:
@@ -256,126 +284,56 @@ def check_issuer(**kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(message, hint=hint, id="jwtauth.W004")]
 
 
-def check_fail_open(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W005: revoked tokens are accepted while the revocation list cannot be read."""
-    if _problems() or not conf.get_config().revocation_fail_open:
+def check_audiences(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W033: tokens are meant for other services, but signed with a secret."""
+    if settings_problems():
         return []
-    hint = "Leave JWTAUTH['REVOCATION_FAIL_OPEN'] out, unless availability is more important than revocation."
-    message = "REVOCATION_FAIL_OPEN is on: while the revocation list cannot be read, revoked tokens are accepted."
-    return [checks.Warning(message, hint=hint, id="jwtauth.W005")]
-
-
-def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W006: another class is listed before ours, and decides what a refusal looks like."""
-    rest = getattr(settings, "REST_FRAMEWORK", {})
-    names = [_name(item) for item in rest.get("DEFAULT_AUTHENTICATION_CLASSES", ())]
-    ours = next((index for index, name in enumerate(names) if name.startswith(_OURS)), len(names))
-    first = next((name for name in names[:ours] if name.endswith(("SessionAuthentication", "BasicAuthentication"))), "")
-    if not first or ours == len(names):
+    config = conf.get_shared_config()
+    is_for_others = len(config.audience) > 1 or bool(config.audiences)
+    if config.tenant_settings is not None or not is_for_others:
         return []
-    hint = "List the class of django_jwtauth first."
-    message = f"{first} comes before our class: API clients get its 403 or its challenge instead of a 401 for tokens."
-    return [checks.Warning(message, hint=hint, id="jwtauth.W006")]
+    if not all(key.is_symmetric for key in config.signing_keys):
+        return []
+    hint = "Sign with an asymmetric key (manage.py jwtauth_generate_key), and include django_jwtauth.urls_well_known."
+    message = (
+        "Tokens are meant for several audiences, but signed with a secret: every service that verifies them needs the "
+    )
+    message += "secret, and can then sign in as anybody."
+    return [checks.Warning(message, hint=hint, id="jwtauth.W033")]
 
 
-def check_trusted_issuers(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W007: the keys of another issuer may be fetched over http."""
-    given = {} if _problems() else getattr(settings, "JWTAUTH", {}).get("TRUSTED_ISSUERS", {})
-    hint = "Use https, unless nobody else can reach the network between the two."
+def check_outages(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W023: with ATOMIC_REQUESTS, a view's transaction fails where nothing makes it a 503."""
+    atomic = [alias for alias in connections if connections.settings[alias].get("ATOMIC_REQUESTS")]
+    if not atomic or any(map(_answers_outages, settings.MIDDLEWARE)):
+        return []
     return [
         checks.Warning(
-            f"The keys of {issuer!r} may be fetched over http: whoever can answer in its place can sign in as anybody.",
-            hint=hint,
-            id="jwtauth.W007",
+            "While the database is away, views get no further than the transaction of ATOMIC_REQUESTS "
+            f"({', '.join(atomic)}), and clients get a 500 that may sign them out.",
+            hint="Add 'django_jwtauth.middleware.DatabaseOutageMiddleware' at the end of MIDDLEWARE.",
+            id="jwtauth.W023",
         )
-        for issuer, entry in given.items()
-        if entry.get("allow_http")
     ]
 
 
-def check_cookies(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W008: tokens in cookies are sent over http; W009: all hosts of a domain get them; W010: requests from other sites
-    carry them, but not the CSRF cookie."""
-    if _problems():
-        return []
-    cookies = conf.get_config().cookies
-    messages: list[checks.CheckMessage] = []
-    if not cookies.secure and not settings.DEBUG:  # Django itself warns about DEBUG
-        message = "JWTAUTH['COOKIES']['secure'] is off: tokens in cookies are sent over http, for everybody to read."
-        messages.append(checks.Warning(message, hint="Switch it off for development only.", id="jwtauth.W008"))
-    if cookies.domain:
-        message = f"JWTAUTH['COOKIES']['domain']: every host of {cookies.domain} gets the tokens, and can replace them."
-        hint = "Leave it out. Pages on other hosts can call this host, and the browser sends its cookies along."
-        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W009"))
-    if cookies.samesite == "None" and settings.CSRF_COOKIE_SAMESITE not in ("None", False):
-        message = "Requests from other sites carry the tokens' cookies, but not the CSRF cookie: all unsafe ones fail."
-        hint = "Set CSRF_COOKIE_SAMESITE to 'None', and CSRF_COOKIE_SECURE to True."
-        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W010"))
-    return messages
-
-
-def check_sign_in(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W011: another package demands more than a password, and our sign-in by password cannot ask for it."""
-    if _problems() or conf.get_config().sign_in_challenge is not None or not getattr(settings, "ROOT_URLCONF", None):
-        return []
-    guards = [guard.name for guard in sign_in.installed_guards()]
-    routes = list(_undecided_sign_ins(get_resolver().url_patterns)) if guards else []
-    if not routes:
-        return []
-    hint = (
-        "Include django_jwtauth.urls_without_sign_in in place of django_jwtauth.urls; or set "
-        "JWTAUTH['SIGN_IN_CHALLENGE'] to the function that decides when a password is enough."
-    )
-    message = (
-        f"This project uses {', '.join(guards)}, and signs users in by password at {', '.join(routes)}. Users who need "
-        "more than a password are refused there, and cannot finish signing in."
-    )
-    return [checks.Warning(message, hint=hint, id="jwtauth.W011")]
-
-
-def _undecided_sign_ins(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
-    """Yield the routes of the sign-in views, ours and their subclasses, that do not decide for themselves."""
-    token_view: Any = import_string("django_jwtauth.views.TokenView")
-    for pattern in patterns:
-        route = f"{prefix}{pattern.pattern}"
-        view: Any = getattr(getattr(pattern, "callback", None), "cls", None)
-        is_ours = isinstance(view, type) and issubclass(view, token_view)
-        if is_ours and getattr(view, "get_challenge", None) is token_view.get_challenge:
-            yield route
-        yield from _undecided_sign_ins(getattr(pattern, "url_patterns", ()), route)
-
-
-def _problems() -> list[str]:
+def _answers_outages(path: str) -> bool:
     try:
-        conf.get_config()
-    except conf.InvalidSettingsError as error:
-        return error.problems
-    return []
-
-
-def _name(item: object) -> str:
-    """Return the dotted path of a class that is given as a path or as itself. A subclass of ours counts as ours."""
-    try:
-        cls: Any = import_string(item) if isinstance(item, str) else item
+        found = import_string(path)
     except ImportError:
-        return str(item)
-    for base in cls.__mro__:
-        if base.__module__ == "django_jwtauth.authentication":
-            return f"{_OURS}{base.__name__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
+        return False
+    return isinstance(found, type) and issubclass(found, import_string(_OUTAGE_MIDDLEWARE))
 
 
-CHECKS: Iterable[Any] = (check_settings, check_hooks, check_rule, check_claims, check_subject, check_databases)
+CHECKS: Iterable[Any] = (check_hooks, check_rule, check_claims, check_subject, check_databases)
 DATABASE_CHECKS: Iterable[Any] = (check_clocks,)
 """These query the database. Django runs them in ``migrate``, and in ``check --database default``."""
 DEPLOY_CHECKS: Iterable[Any] = (
     check_proxy,
     check_cache,
     check_window,
+    check_retry_period,
     check_issuer,
-    check_fail_open,
-    check_authentication_classes,
-    check_trusted_issuers,
-    check_cookies,
-    check_sign_in,
+    check_audiences,
+    check_outages,
 )

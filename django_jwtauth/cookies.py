@@ -12,6 +12,7 @@ from django.utils.encoding import escape_uri_path
 from ._core.setting_kinds import BOOLEAN, Choice, OrNone, Text
 from ._core.setting_table import Derived, Table, setting, settings_of
 from .errors import InvalidTokenError
+from .secret import Secret
 
 MAX_SIZE = 4096
 """Browsers silently drop a cookie whose name and value are longer together (RFC 6265bis section 5.7)."""
@@ -92,21 +93,26 @@ class Cookies:
         return self.refresh_path or escape_uri_path(request.path.rstrip("/").rpartition("/")[0] + "/")
 
 
-def read_cookie(request: HttpRequest, name: str) -> str | None:
-    """Return the value of a cookie, or ``None`` if it was not sent. An empty value counts as no token.
+def read_cookie(request: HttpRequest, name: str) -> Secret | None:
+    """Return the value of a cookie, or ``None`` if it was not sent. An empty value counts as not sent.
 
     Raises:
         InvalidTokenError: ``invalid``, if several cookies have that name: a neighbouring host may have set one of them
             (RFC 6265 section 8.6), and a server cannot tell which.
     """
+    values = _values(request, name)
+    if len(values) > 1:
+        raise InvalidTokenError("invalid")
+    return values[0] if values and len(values[0]) else None
+
+
+def _values(request: HttpRequest, name: str) -> list[Secret]:
     # Not request.COOKIES: it keeps only one of several. It also strips other characters that Python counts as space.
     # To a browser, a name that begins with such a character has no prefix; stripping it would give it one.
     parts = [part.partition("=") for part in request.META.get("HTTP_COOKIE", "").split(";")]
     values = [value.strip(" \t") for given, _, value in parts if given.strip(" \t") == name]
-    if len(values) > 1:
-        raise InvalidTokenError("invalid")
     # Django's test client goes on sending a cookie that was taken back, with two quotes for its empty value.
-    return None if not values else "" if values[0] == '""' else values[0]
+    return [Secret("" if value == '""' else value) for value in values]
 
 
 def _problems(cookies: Cookies) -> Iterator[str]:

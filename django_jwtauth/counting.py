@@ -3,12 +3,13 @@
 A cache without an atomic operation for this counts correctly only among the threads of one process.
 """
 
+import functools
 import inspect
 import os
 import threading
 from typing import Any
 
-from django.core.cache import DEFAULT_CACHE_ALIAS, cache, caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.base import BaseCache
 
 
@@ -22,11 +23,13 @@ def increment(key: str, *, timeout: int) -> int:
     Returns:
         The count. 0 if the cache does not keep it even until the next line.
     """
-    if not counts_atomically(caches[DEFAULT_CACHE_ALIAS]):
-        return _change(key, 1, timeout)
+    cache = caches[DEFAULT_CACHE_ALIAS]
+    if not counts_atomically(cache):
+        return _change(cache, key, 1, timeout)
     # The entry may expire or be evicted between the two calls. Then try once more.
     for _ in range(2):
-        cache.add(key, 0, timeout=timeout)
+        if cache.add(key, 1, timeout=timeout):
+            return 1
         try:
             return int(cache.incr(key))
         except ValueError:
@@ -36,8 +39,9 @@ def increment(key: str, *, timeout: int) -> int:
 
 def decrement(key: str, *, timeout: int) -> None:
     """Subtract one from a count, if there still is one; arguments as for :func:`increment`."""
-    if not counts_atomically(caches[DEFAULT_CACHE_ALIAS]):
-        _change(key, -1, timeout)
+    cache = caches[DEFAULT_CACHE_ALIAS]
+    if not counts_atomically(cache):
+        _change(cache, key, -1, timeout)
         return
     try:
         cache.decr(key)
@@ -57,8 +61,17 @@ def counts_atomically(backend: Any) -> bool:
     """
     # A wrapper may have no method of its own, and look all of them up in the cache that it wraps.
     owner = backend if hasattr(type(backend), "incr") else getattr(getattr(backend, "incr", None), "__self__", None)
-    classes = type(owner).__mro__
-    for cls in classes:
+    kind: Any = type(owner)
+    found = _class_counts_atomically(kind)
+    if found is None:
+        return all(counts_atomically(inner) for inner in vars(owner).values() if isinstance(inner, BaseCache))
+    return found
+
+
+@functools.cache
+def _class_counts_atomically(kind: Any) -> bool | None:
+    """Return the same for the caches of a class; ``None`` if that depends on caches inside of them."""
+    for cls in kind.__mro__:
         if "incr" not in vars(cls):
             continue
         method: Any = inspect.unwrap(vars(cls)["incr"])
@@ -67,12 +80,12 @@ def counts_atomically(backend: Any) -> bool:
         names = set(getattr(getattr(method, "__code__", None), "co_names", ()))
         if "incr" not in names:
             return True
-        if not names & {"super", *(base.__name__ for base in classes)}:
-            return all(counts_atomically(inner) for inner in vars(owner).values() if isinstance(inner, BaseCache))
+        if not names & {"super", *(base.__name__ for base in kind.__mro__)}:
+            return None
     return True
 
 
-def _change(key: str, delta: int, timeout: int) -> int:
+def _change(cache: BaseCache, key: str, delta: int, timeout: int) -> int:
     """Change a count in a cache that cannot do so in one step, and return the count.
 
     The threads of this process wait for each other, so that at least they count correctly. A check warns of several

@@ -1,6 +1,6 @@
 """Django's CSRF check for views that authenticate by cookie; REST framework exempts its views from the middleware."""
 
-import logging
+import re
 from typing import Any, NoReturn
 
 from django.core.exceptions import SuspiciousOperation
@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError, PermissionDenied
 
 from . import audit
-from .errors import JWTAuthError
+from ._core import events
+from .errors import JWTAuthError, code_of
 from .refusals import error_detail
-
-logger = logging.getLogger("django_jwtauth.security")
+from .secret import without_past
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 """RFC 9110 section 9.2.1. Django's check accepts these without a token."""
@@ -48,15 +48,19 @@ def enforce_csrf(request: HttpRequest) -> None:
         return
     check = _CSRFCheck(_unused_view)
     check.process_request(request)
+    reason: Any = None
+    refusal: Exception | None = None
     try:
-        reason: Any = check.process_view(request, _unused_view, (), {})
-    except SuspiciousOperation:
-        raise
+        reason = check.process_view(request, _unused_view, (), {})
+    except SuspiciousOperation as error:
+        refusal = without_past(error)
     except Exception:
         # Django's body parsers raise various exceptions, for example LookupError for an unknown charset.
-        raise ParseError(_("Malformed request.")) from None
+        refusal = ParseError(_("Malformed request."))
+    if refusal is not None:
+        raise refusal
     if reason:
-        refuse_csrf(str(reason))
+        refuse_csrf(request, str(reason))
 
 
 def is_trusted_origin(request: HttpRequest) -> bool:
@@ -64,15 +68,31 @@ def is_trusted_origin(request: HttpRequest) -> bool:
     return _CSRFCheck(_unused_view).allows_origin(request)
 
 
-def refuse_csrf(why: str) -> NoReturn:
+def refuse_csrf(request: HttpRequest, why: str) -> NoReturn:
     """Answer 403, and log the reason.
+
+    Args:
+        request: The request.
+        why: The reason.
 
     Raises:
         PermissionDenied: always.
     """
-    # Escaped, since it quotes what was sent.
-    logger.warning("CSRF check failed: %a", why, extra=audit.fields("csrf_failed", reason=ascii(why)[1:-1]))
-    raise PermissionDenied(error_detail(JWTAuthError("csrf_failed", "csrf")))
+    audit.tell(events.CSRF_FAILED, reason=_with_origin_only(why), request=request)
+    raise PermissionDenied(error_detail(JWTAuthError(code_of("csrf"), "csrf")))
+
+
+def _with_origin_only(why: str) -> str:
+    """Return a reason of Django's check with no more of the address of the page that sent the request than its origin.
+
+    The path or query of a page may be a secret, as in a link to set a new password.
+    """
+    scheme, is_address, rest = why.partition("://")
+    address, mismatch, end = rest.rpartition(" does not match")
+    if not is_address:
+        return why
+    host = re.split(r"[/?#]", address, maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme}://{host}{mismatch}{end}"
 
 
 def _unused_view(request: HttpRequest) -> Any:

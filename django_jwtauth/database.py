@@ -2,23 +2,30 @@
 
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.conf import settings
-from django.core import mail
-from django.db import NotSupportedError, OperationalError, connections, transaction
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import Error, NotSupportedError, OperationalError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField
 from django.db.models.expressions import Func
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from ._core.clock import issuer_clock
+from . import conf
+from ._core.clock import held_time, stopwatch, sure_difference
+from .errors import InvalidTokenError
 
 logger = logging.getLogger("django_jwtauth")
+
+Row = TypeVar("Row", bound=models.Model, covariant=True)
 
 # The clock in microseconds since 1970, whatever the time zones of server, connection and project.
 # (Django's Now() returns MySQL's local time as if it were UTC.)
@@ -36,7 +43,8 @@ _TABLE_COUNTS = {
     "postgresql": "SELECT COUNT(to_regclass(%s))",
     "mysql": "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s",
 }
-_seen_tables: set[tuple[str, str]] = set()
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_seen_tables: set[tuple[str, str, str]] = set()
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -53,22 +61,34 @@ def database_now(using: str) -> datetime:
     Raises:
         NotSupportedError: on a database other than SQLite, PostgreSQL, MariaDB and MySQL.
     """
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT {_clock_sql(connections[using])}")
-        return _from_microseconds(cursor.fetchone()[0])
+    return _as_seen(_read_clock(using), answered=time.time())
 
 
-def observe_clock(now: datetime, *, leeway: timedelta) -> float:
-    """Compare the clock of this process with the database's, and warn if they differ: once, until they agree again.
+def observed_now(using: str, *, is_event: bool = False) -> datetime:
+    """Return the database's time as :func:`database_now` does, and compare the clock of this process with it.
 
     Args:
-        now: The database's time, which has just been read.
-        leeway: By how much they may differ.
-
-    Returns:
-        By how many seconds this process is ahead; negative if it is behind, and 0 within the leeway.
+        using: The database.
+        is_event: Whether something begins or ends at this time. While a test lets time stand still, no two such times
+            are the same.
     """
-    ahead, is_news = issuer_clock.observe(epoch(now), leeway=leeway.total_seconds())
+    asked, value, answered = time.time(), _read_clock(using), time.time()
+    now = _as_seen(value, answered=answered, is_event=is_event)
+    _observe(now, asked=asked, answered=answered)
+    return now
+
+
+def _read_clock(using: str) -> int:
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {_clock_sql(connections[using])}")
+        return cursor.fetchone()[0]  # type: ignore[no-any-return]
+
+
+def _observe(now: datetime, *, asked: float, answered: float) -> None:
+    """Compare the clock of this process with the database's, and warn if they differ: once, until they agree again."""
+    config = conf.get_config()
+    leeway = config.leeway.total_seconds()
+    ahead, is_news = config.clock.observe(epoch(now), asked=asked, answered=answered, leeway=leeway)
     if is_news:
         logger.warning(
             "The clock of this process is %.0f seconds %s the database's. Other services may refuse its access tokens. "
@@ -76,7 +96,24 @@ def observe_clock(now: datetime, *, leeway: timedelta) -> float:
             abs(ahead),
             "ahead of" if ahead > 0 else "behind",
         )
-    return ahead
+
+
+def was_clock_off(error: InvalidTokenError) -> bool:
+    """Tell whether a token of our own was refused only because this process did not know that its clock is behind.
+
+    Such a process takes new tokens for tokens from the future. It compares the clocks, at most once an hour, and the
+    caller judges the token again. Nobody else can cause this statement: the token has our signature.
+
+    Args:
+        error: Why the token was refused.
+    """
+    if error.reason != "not_yet_valid" or conf.get_config().clock.difference() is not None:
+        return False
+    try:
+        observed_now(apps.get_model("django_jwtauth", "RefreshToken").write_alias())
+    except (Error, SynchronousOnlyOperation):
+        return False  # the database is away, or this is an event loop
+    return bool(conf.get_config().clock.difference())
 
 
 def clock_difference(using: str) -> float:
@@ -84,36 +121,94 @@ def clock_difference(using: str) -> float:
 
     The time that the statement takes counts as no difference.
     """
-    before = time.time()
+    asked = time.time()
     there = epoch(database_now(using))
-    return max(before - there, 0.0) or min(time.time() - there, 0.0)
+    return sure_difference(there, asked=asked, answered=time.time())
+
+
+statement_times: ContextVar[tuple[float, float] | None] = ContextVar("jwtauth_statement_times", default=None)
+"""When the statement whose rows are being read was sent, and answered: set by who does not compile it each time."""
 
 
 class DatabaseNow(Func):
-    """The same clock as :func:`database_now`, as an expression, so that a query reads it along with its rows."""
+    """The same clock as :func:`observed_now`, as an expression, so that a query reads it along with its rows."""
 
     output_field = BigIntegerField()
+    _asked = 0.0
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **kwargs: Any
     ) -> tuple[str, tuple[str | int, ...]]:
+        self._asked = time.time()  # the statement is about to be sent
         return _clock_sql(connection), ()
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        return [lambda value, expression, connection: _from_microseconds(value)]
+        # Django asks for these when it has the answer, and before it makes an object of the first row. What follows may
+        # take its time, and must not count as a fast clock: loading the user, the hooks of the project.
+        times = self._asked, time.time()
+
+        def convert(value: int, expression: Any, connection: BaseDatabaseWrapper) -> datetime:
+            asked, answered = statement_times.get() or times
+            now = _as_seen(value, answered=answered)
+            _observe(now, asked=asked, answered=answered)
+            return now
+
+        return [convert]
 
 
 def epoch(moment: datetime) -> float:
     """Return a datetime of our tables as seconds since 1970, also where the project has ``USE_TZ = False``."""
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment, timezone.get_default_timezone())
-    return moment.timestamp()
+    if timezone.is_aware(moment):
+        return moment.timestamp()
+    zone = timezone.get_default_timezone()
+    moment = moment.replace(fold=0)
+    twice = _hour_that_comes_twice(moment, zone)
+    if twice is None:
+        return moment.replace(tzinfo=zone).timestamp()
+    begins, _ = twice
+    return begins.replace(tzinfo=zone).timestamp() + 2 * (moment - begins).total_seconds()
 
 
 def storable(moment: datetime) -> datetime:
-    """Return an aware datetime in the form that the project's ``USE_TZ`` asks for."""
+    """Return an aware datetime in the form that the project's ``USE_TZ`` asks for.
+
+    With ``USE_TZ = False`` that is the local time. When clocks are put back, an hour comes twice; and in local time,
+    what happened in its second pass seems to come before what happened in its first. So during these two hours the time
+    that we store goes at half its speed: later is always later, and :func:`epoch` restores the exact time.
+    """
+    if settings.USE_TZ:
+        return moment
     # Not in the current time zone, which a request may have activated: rows are compared across requests.
-    return moment if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+    zone = timezone.get_default_timezone()
+    local = moment.astimezone(zone).replace(tzinfo=None)
+    twice = _hour_that_comes_twice(local, zone)
+    if twice is None:
+        return local
+    begins, length = twice
+    passed = local.replace(fold=0) - begins + (length if local.fold else timedelta(0))
+    return begins + passed / 2
+
+
+def _hour_that_comes_twice(local: datetime, zone: tzinfo) -> tuple[datetime, timedelta] | None:
+    """Return when the hour begins, in local time, and how long it is, if a local time is in an hour that comes twice.
+
+    Args:
+        local: The time, without a time zone.
+        zone: The time zone.
+    """
+    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    if first is None or second is None or first <= second:
+        return None  # no such hour; or one that is skipped, which no clock shows
+    # In UTC, the clocks are put back between the two meanings of this local time.
+    early, late = (local.replace(fold=0) - offset for offset in (first, second))
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) / 2
+        if middle.replace(tzinfo=UTC).astimezone(zone).utcoffset() == first:
+            early = middle
+        else:
+            late = middle
+    put_back = late.replace(microsecond=0)  # they are put back at a whole second
+    return put_back + second, first - second
 
 
 def has_table(using: str, table: str) -> bool:
@@ -124,14 +219,21 @@ def has_table(using: str, table: str) -> bool:
         table: The name of the table.
     """
     connection = connections[using]
-    if (using, table) in _seen_tables or connection.vendor not in _TABLE_COUNTS:
+    # With django-tenants, a connection has one schema after the other, and not all of them have our tables.
+    key = using, getattr(connection, "schema_name", ""), table
+    if key in _seen_tables or connection.vendor not in _TABLE_COUNTS:
         return True
+    if is_there := table_exists(using, table):
+        _seen_tables.add(key)
+    return is_there
+
+
+def table_exists(using: str, table: str) -> bool:
+    """Tell whether a table exists at this moment. One statement. Arguments as for :func:`has_table`."""
+    connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(_TABLE_COUNTS[connection.vendor], [table])
-        is_there = bool(cursor.fetchone()[0])
-    if is_there:
-        _seen_tables.add((using, table))
-    return is_there
+        return bool(cursor.fetchone()[0])
 
 
 def forget_tables(using: str) -> None:
@@ -141,12 +243,16 @@ def forget_tables(using: str) -> None:
 
 
 _test_scopes = itertools.count(1)
-_state = {"scope": 0}
+_state = {"scope": 0, "has_test_cases": False}
 
 
 def is_testing() -> bool:
-    """Tell whether Django's test environment has been set up in this process."""
-    return hasattr(mail, "outbox")
+    """Tell whether Django's test environment has been set up in this process, or a ``TestCase`` has been seen in it."""
+    # Not mail.outbox, which the memory backend makes in a server too. Importing the module would load Django's test
+    # client and more into servers.
+    utils: Any = sys.modules.get("django.test.utils")
+    is_set_up = utils is not None and "saved_data" in utils._TestState.__dict__
+    return is_set_up or bool(_state["has_test_cases"])
 
 
 def test_scope() -> tuple[int, int]:
@@ -156,10 +262,12 @@ def test_scope() -> tuple[int, int]:
         The number that :func:`begin_test_scope` has set last; and the number of the transaction that the
         ``TestCase`` of this thread will roll back. Both are 0 outside of tests, the latter also in other threads.
     """
-    for connection in connections.all(initialized_only=True):
-        for block in reversed(connection.atomic_blocks):
-            if getattr(block, "_from_testcase", False):
-                return _state["scope"], block.__dict__.setdefault("_jwtauth_scope", next(_test_scopes))
+    if "django.test.utils" in sys.modules:
+        for connection in connections.all(initialized_only=True):
+            for block in reversed(connection.atomic_blocks):
+                if getattr(block, "_from_testcase", False):
+                    _state["has_test_cases"] = True
+                    return _state["scope"], block.__dict__.setdefault("_jwtauth_scope", next(_test_scopes))
     return _state["scope"], 0
 
 
@@ -182,13 +290,13 @@ def write(statement: Callable[[], int], *, using: str) -> int:
     Raises:
         OperationalError: for anything but contention, or after too much of it.
     """
-    deadline = time.monotonic() + _MAX_SECONDS
+    deadline = stopwatch.seconds() + _MAX_SECONDS
     if not transaction.get_connection(using).in_atomic_block:
         for _ in range(_MAX_TRIES - 1):
             try:
                 return statement()
             except OperationalError as error:
-                if not is_contention(error) or time.monotonic() > deadline:
+                if not is_contention(error) or stopwatch.seconds() > deadline:
                     raise
     return statement()
 
@@ -196,12 +304,16 @@ def write(statement: Callable[[], int], *, using: str) -> int:
 def is_contention(error: OperationalError) -> bool:
     """Tell whether a statement failed only because of another connection: a lock, a deadlock, a changed row."""
     cause = error.__cause__
-    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
     return (
-        sqlstate in _POSTGRESQL_CONTENTION
+        sqlstate(cause) in _POSTGRESQL_CONTENTION
         or getattr(cause, "sqlite_errorname", "").startswith(_SQLITE_CONTENTION)
         or (bool(error.args) and error.args[0] in _MYSQL_CONTENTION)
     )
+
+
+def sqlstate(cause: Any) -> str | None:
+    """Return the SQLSTATE of an error of PostgreSQL; ``None`` for other databases, or without a connection."""
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
 
 
 def never_atomic(view: View) -> View:
@@ -209,6 +321,16 @@ def never_atomic(view: View) -> View:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def is_in_transaction(using: str) -> bool:
+    """Tell whether the caller has opened a transaction. The transaction of a ``TestCase`` does not count."""
+    return _is_in_transaction(transaction.get_connection(using))
+
+
+def _is_in_transaction(connection: Any) -> bool:
+    blocks: list[Any] = getattr(connection, "atomic_blocks", [])
+    return connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False))
 
 
 def refuse_transaction(using: str, what: str) -> None:
@@ -222,8 +344,7 @@ def refuse_transaction(using: str, what: str) -> None:
         RuntimeError: inside a transaction, or without autocommit.
     """
     connection = transaction.get_connection(using)
-    blocks: list[Any] = getattr(connection, "atomic_blocks", [])
-    if connection.in_atomic_block and not (blocks and getattr(blocks[-1], "_from_testcase", False)):
+    if _is_in_transaction(connection):
         raise RuntimeError(
             f"{what} was called inside a transaction, where it cannot decide a race. If ATOMIC_REQUESTS is on, a "
             "decorator of the view has lost the mark that exempts it: use functools.wraps in that decorator, or "
@@ -240,5 +361,34 @@ def _clock_sql(connection: BaseDatabaseWrapper) -> str:
         raise NotSupportedError(f"django_jwtauth cannot read the clock of the database {connection.vendor}.") from None
 
 
-def _from_microseconds(value: int) -> datetime:
-    return storable(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value))
+def _as_seen(value: int, *, answered: float, is_event: bool = False) -> datetime:
+    """Return the time that the database returned, or the time of this process while a test holds its clock.
+
+    Args:
+        value: What the database returned, in microseconds since 1970.
+        answered: The time of this process after the database had answered.
+        is_event: As for :func:`observed_now`.
+    """
+    if "freezegun" in sys.modules or "time_machine" in sys.modules:
+        held = held_time(answered, is_event=is_event)
+        value = value if held is None else held
+    return storable(_EPOCH + timedelta(microseconds=value))
+
+
+class RevocationQuerySet(models.QuerySet[Row]):
+    """A query of one of our tables. Managers made of it read from the database that is written."""
+
+    def now(self, *, is_event: bool = False) -> datetime:
+        """Return the time of this query's database: the one clock that all application servers share. One statement.
+
+        Args:
+            is_event: Whether something begins or ends at this time (see :func:`observed_now`).
+        """
+        return observed_now(self.db, is_event=is_event)
+
+
+class RevocationManager(models.Manager[Row]):
+    """Reads from the database that is written: a replica may lag behind a revocation."""
+
+    def get_queryset(self) -> models.QuerySet[Row]:
+        return super().get_queryset().using(self._db or router.db_for_write(self.model))

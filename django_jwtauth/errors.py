@@ -9,11 +9,22 @@ that a client can cause.
 """
 
 _CODES = {
+    "credentials": "no_active_account",
+    **dict.fromkeys(("challenge", "second_factor", "unverified_address", "unverified_phone"), "challenge_required"),
     "user_inactive": "user_inactive",
     "password_changed": "password_changed",
-    "stale": "temporarily_unavailable",  # the token may be good: a client must not drop it
+    **dict.fromkeys(("not_authenticated", "no_token"), "not_authenticated"),
+    "csrf": "csrf_failed",
+    # The token may be good: a client must not drop it.
+    **dict.fromkeys(("stale", "conflict", "unavailable"), "temporarily_unavailable"),
+    **{reason: reason for reason in ("insufficient_scope", "insufficient_user_authentication")},
 }
-"""By reason, the codes of refused tokens where they are not ``token_not_valid``."""
+"""By reason, the codes of refusals where they are not ``token_not_valid``."""
+
+
+def code_of(reason: str) -> str:
+    """Return the code of a reason, where the refusal does not name another one."""
+    return _CODES.get(reason, "token_not_valid")
 
 
 class JWTAuthError(Exception):
@@ -50,9 +61,7 @@ class RefreshConflictError(JWTAuthError):
     """Other refreshes of the session came first, twice. This one changed nothing; try again."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "temporarily_unavailable", "conflict", "Other refreshes of this session came first; try again."
-        )
+        super().__init__(code_of("conflict"), "conflict", "Other refreshes of this session came first; try again.")
 
     def __reduce__(self) -> tuple[type["RefreshConflictError"], tuple[()]]:
         return type(self), ()

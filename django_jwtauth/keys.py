@@ -4,7 +4,8 @@ A key has exactly one algorithm. That is the defence against algorithm confusion
 of a token is only compared with that of the key, and never chooses anything.
 """
 
-import base64
+import binascii
+import contextlib
 import hashlib
 import hmac
 import json
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from ._core import signatures
 from ._core.key_rules import (
     ALGORITHMS,
     CURVE_NAMES,
@@ -45,7 +47,9 @@ from ._core.key_rules import (
     quoted,
     unsupported,
 )
+from .arguments import expect, expect_list, wrong
 from .errors import InvalidKeyError
+from .secret import Secret, hidden
 
 __all__ = [
     "CURVES",
@@ -66,6 +70,12 @@ __all__ = [
 
 _KEY_FILE_SUFFIXES = (".pem", ".key", ".pub", ".crt", ".txt", ".p8")
 _MAX_PATH_LENGTH = 255
+_TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
+# What only the standard alphabet has becomes a character that no alphabet has.
+_TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/...")
+_PADDING = (b"", b"", b"==", b"=")
+# By the number of characters beyond the last four: those that leave no bits over, and so may come last.
+_LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _ALG_OF_CURVE = {crv: alg for alg, crv in CURVE_NAMES.items()} | {"Ed25519": "EdDSA"}
 _PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -73,7 +83,7 @@ _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pr
 
 def b64url_encode(data: bytes) -> str:
     """Return base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_BASE64URL, b"=").decode("ascii")
 
 
 def b64url_decode(data: bytes) -> bytes:
@@ -82,22 +92,22 @@ def b64url_decode(data: bytes) -> bytes:
     Raises:
         ValueError: for padding, other characters, an impossible length or stray bits at the end.
     """
-    decoded = base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != data:
+    beyond = len(data) % 4
+    if beyond and data[-1:] not in _LAST[beyond]:
         raise ValueError("not canonical base64url")
-    return decoded
+    return binascii.a2b_base64(data.translate(_TO_BASE64) + _PADDING[beyond], strict_mode=True)
 
 
-def derive_secret(secret: str | bytes, purpose: str) -> bytes:
+def derive_secret(secret: str | bytes | Secret, purpose: str) -> bytes:
     """Derive 32 bytes for one purpose from a master secret, with HKDF-SHA256 (RFC 5869).
 
     Args:
         secret: The master secret, e.g. ``SECRET_KEY``.
         purpose: What the derived secret is for. Each purpose gives an unrelated secret.
     """
-    material = secret.encode() if isinstance(secret, str) else secret
+    secret = hidden(secret)
     info = f"django-jwtauth {purpose}".encode()
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(material)
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(_utf8(secret).reveal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,7 +124,7 @@ class Key:
     _private: Any = field(repr=False)
 
     @classmethod
-    def from_secret(cls, secret: str | bytes, *, alg: str = "HS256", kid: str | None = None) -> Self:
+    def from_secret(cls, secret: str | bytes | Secret, *, alg: str = "HS256", kid: str | None = None) -> Self:
         """Make a symmetric key.
 
         Args:
@@ -126,16 +136,19 @@ class Key:
         Raises:
             InvalidKeyError: if the secret is too short, well known, or really a public key.
         """
+        secret = hidden(secret)
+        if not isinstance(secret.reveal(), str | bytes):
+            raise wrong("secret", "a str or bytes", secret.reveal())
         if alg not in HMAC_BYTES:
             raise InvalidKeyError(f"A secret cannot be used with {quoted(alg)}, only with {', '.join(HMAC_BYTES)}.")
         material = _utf8(secret)
         check_secret(material, alg)
-        digest = hmac.digest(material, b"django-jwtauth kid", "sha256")
+        digest = hmac.digest(material.reveal(), b"django-jwtauth kid", "sha256")
         name = b64url_encode(digest[:16])
         return cls(kid=checked_kid(kid, name), alg=alg, thumbprint=name, _public=material, _private=material)
 
     @classmethod
-    def from_pem(cls, pem: str | bytes, *, alg: str, kid: str | None = None) -> Self:
+    def from_pem(cls, pem: str | bytes | Secret, *, alg: str, kid: str | None = None) -> Self:
         """Make a key from a PEM text: a private key, or a public key that only verifies.
 
         Args:
@@ -146,21 +159,28 @@ class Key:
         Raises:
             InvalidKeyError: if it cannot be read, is too weak, or does not fit the algorithm.
         """
+        pem = hidden(pem)
+        if not isinstance(pem.reveal(), str | bytes):
+            raise wrong("pem", "a str or bytes", pem.reveal())
         data = _utf8(pem)
-        private = b"PRIVATE KEY-----" in data
+        problem = ""
         try:
-            key: Any = load_pem_private_key(data, password=None) if private else load_pem_public_key(data)
+            if b"PRIVATE KEY-----" in data.reveal():
+                key: Any = load_pem_private_key(data.reveal(), password=None)
+            else:
+                key = load_pem_public_key(data.reveal())
         except TypeError:
-            raise InvalidKeyError("The PEM private key is encrypted; decrypt it first.") from None
+            problem = "The PEM private key is encrypted; decrypt it first."
         except (ValueError, UnsupportedAlgorithm):
-            message = "The PEM text does not hold a private or public key that can be read."
-            if rb"\n" in data:
-                message += r" It has the two characters \n where its lines should end: replace them by line breaks."
-            raise InvalidKeyError(message) from None
+            problem = "The PEM text does not hold a private or public key that can be read."
+            if rb"\n" in data.reveal():
+                problem += r" It has the two characters \n where its lines should end: replace them by line breaks."
+        if problem:
+            raise InvalidKeyError(problem)
         return cls._asymmetric(key, alg=alg, kid=kid)
 
     @classmethod
-    def from_jwk(cls, jwk: Mapping[str, Any]) -> Self:
+    def from_jwk(cls, jwk: Mapping[str, Any] | Secret) -> Self:
         """Make a key from a JWK (RFC 7517).
 
         ``alg`` may be missing where the curve determines it (EC, Ed25519). A ``kid`` is kept.
@@ -169,38 +189,43 @@ class Key:
             InvalidKeyError: if a member is missing, broken or contradicts another one, if ``use`` or ``key_ops`` are
                 not for signatures, or if the key is too weak.
         """
-        kty, alg = jwk.get("kty"), jwk.get("alg") or _ALG_OF_CURVE.get(str(jwk.get("crv")))
+        jwk = hidden(jwk)
+        if not isinstance(jwk.reveal(), Mapping):
+            raise wrong("jwk", "a dict", jwk.reveal())
+        member = jwk.reveal().get
+        kty, alg = member("kty"), member("alg") or _ALG_OF_CURVE.get(str(member("crv")))
         if not isinstance(alg, str):
             raise InvalidKeyError("The JWK needs the member 'alg'.")
-        if jwk.get("use", "sig") != "sig":
+        if member("use", "sig") != "sig":
             raise InvalidKeyError("The JWK is not for signatures: its 'use' is not 'sig'.")
-        signs = "d" in jwk or kty == "oct"
-        operations = jwk.get("key_ops", ["sign", "verify"])
+        signs = "d" in jwk.reveal() or kty == "oct"
+        operations = member("key_ops", ["sign", "verify"])
         if not isinstance(operations, list) or ("sign" if signs else "verify") not in operations:
             raise InvalidKeyError("The JWK's 'key_ops' do not fit: a private key needs 'sign', a public one 'verify'.")
-        kid = jwk.get("kid")
+        kid = member("kid")
         if kid is not None and not isinstance(kid, str):
             raise InvalidKeyError("The JWK's 'kid' must be a string.")
         algorithm = ALGORITHMS.get("EdDSA" if alg in EDDSA_NAMES else alg)
         if algorithm is None:
             raise InvalidKeyError(unsupported(alg))
-        try:
-            key = algorithm.from_jwk(dict(jwk))
-        except Exception:
-            # PyJWT raises its own errors, but also TypeError or AttributeError for members of odd types.
-            raise InvalidKeyError(f"The JWK does not hold a key for {alg}.") from None
+        key: Secret | None = None
+        # PyJWT raises its own errors, but also TypeError or AttributeError for members of odd types.
+        with contextlib.suppress(Exception):
+            key = Secret(algorithm.from_jwk(dict(jwk.reveal())))
+        if key is None:
+            raise InvalidKeyError(f"The JWK does not hold a key for {alg}.")
         if kty == "oct":
             return cls.from_secret(key, alg=alg, kid=kid)
-        made = cls._asymmetric(key, alg=alg, kid=kid)
+        made = cls._asymmetric(key.reveal(), alg=alg, kid=kid)
         public = made.public_jwk() or {}
         for name in ("crv", "x", "y", "n", "e"):
-            if name in public and public[name] != jwk.get(name):
+            if name in public and public[name] != member(name):
                 # A trusted public part next to an attacker's private part, or a second spelling of the same key.
                 raise InvalidKeyError(f"The JWK's member {name!r} does not match its key.")
         return made
 
     @classmethod
-    def load(cls, entry: Mapping[str, Any]) -> Self:
+    def load(cls, entry: Mapping[str, Any] | Secret) -> Self:
         """Make a key from an entry of ``SIGNING_KEYS``.
 
         Args:
@@ -209,30 +234,35 @@ class Key:
         Raises:
             InvalidKeyError: saying what is wrong with it.
         """
-        if "kty" in entry:
+        entry = hidden(entry)
+        if "kty" in entry.reveal():
             return cls.from_jwk(entry)
-        members = set(entry)
+        members = set(entry.reveal())
         if len(members) != 2 or "alg" not in members or not members & {"pem", "file", "secret"}:
             raise InvalidKeyError("A key is {'alg', 'pem'}, {'alg', 'file'}, {'alg', 'secret'} or a JWK with 'kty'.")
-        alg, (source,) = entry["alg"], members - {"alg"}
-        value = entry[source]
+        alg, (source,) = entry.reveal()["alg"], members - {"alg"}
+        value = Secret(entry.reveal()[source])
         if not isinstance(alg, str):
             raise InvalidKeyError("The key's 'alg' must be a string.")
         if source == "file":
+            problem = ""
             try:
-                return cls.from_pem(Path(value).read_bytes(), alg=alg)
+                value = Secret(Path(value.reveal()).read_bytes())
             except (OSError, TypeError, ValueError) as error:
                 # Not always with the path, which OSError shows too: it may be a key that was put here by mistake.
-                why = getattr(error, "strerror", None) or error
-                what = f"key file {str(value)!r}" if _is_surely_a_path(value) else "key file"
-                raise InvalidKeyError(f"The {what} cannot be read: {why}.") from None
-        if not isinstance(value, str | bytes):
-            raise InvalidKeyError(f"The key's {source!r} must be str or bytes, not {type(value).__name__}.")
+                name = f" {str(Path(value.reveal()))!r}" if _is_surely_a_path(value.reveal()) else ""
+                problem = f"The key file{name} cannot be read: {getattr(error, 'strerror', None) or error}."
+            if problem:
+                raise InvalidKeyError(problem)
+            return cls.from_pem(value, alg=alg)
+        if not isinstance(value.reveal(), str | bytes):
+            raise InvalidKeyError(f"The key's {source!r} must be str or bytes, not {type(value.reveal()).__name__}.")
         return cls.from_pem(value, alg=alg) if source == "pem" else cls.from_secret(value, alg=alg)
 
     @classmethod
     def generate(cls, alg: str) -> Self:
         """Make a new random private key (RSA: 3072 bits; HMAC: as many bytes as the hash has)."""
+        expect(str, "a str, such as 'ES256'", alg=alg)
         if alg in CURVES:
             return cls._asymmetric(ec.generate_private_key(CURVES[alg]()), alg=alg)
         if alg in RSA_ALGORITHMS:
@@ -276,11 +306,14 @@ class Key:
         """
         if not self.can_sign:
             raise InvalidKeyError("This key is public: it verifies, but cannot sign.")
-        return ALGORITHMS[self.alg].sign(message, self._private)
+        if self.is_symmetric:
+            return signatures.mac(self.alg, hidden(self._private).reveal(), message)
+        return ALGORITHMS[self.alg].sign(message, hidden(self._private).reveal())
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Tell whether this is the key's signature of the message. The time it takes tells nothing about a secret."""
-        return ALGORITHMS[self.alg].verify(message, self._public, signature)
+        key = self._public
+        return signatures.verify(self.alg, key.reveal() if isinstance(key, Secret) else key, message, signature)
 
     def public_jwk(self) -> dict[str, str] | None:
         """Return the public members with ``kid``, ``alg`` and ``use``, or ``None`` for a symmetric key."""
@@ -315,15 +348,20 @@ class KeySet:
     """Several keys, found by ``kid``. Immutable; the first one signs."""
 
     __slots__ = ("_by_kid", "_keys")
+    is_fixed = True
 
     def __init__(self, keys: Iterable[Key]) -> None:
         """Collect keys.
 
         Raises:
+            TypeError: if ``keys`` is not a list of keys.
             InvalidKeyError: if there is no key, or if two keys share a ``kid`` or the key material (a key has one
                 algorithm).
         """
+        if not hasattr(keys, "__iter__"):
+            raise wrong("keys", "a list of keys", keys)
         self._keys = tuple(keys)
+        expect_list(Key, "a list of keys", keys=self._keys)
         self._by_kid = {key.kid: key for key in self._keys}
         if not self._keys:
             raise InvalidKeyError("A key set needs at least one key.")
@@ -370,12 +408,12 @@ def _is_surely_a_path(value: object) -> bool:
     return path.suffix in _KEY_FILE_SUFFIXES or (is_in_a_folder and path.parent.is_dir())
 
 
-def _utf8(text: str | bytes) -> bytes:
-    try:
-        return text.encode() if isinstance(text, str) else bytes(text)
-    except UnicodeEncodeError:
-        # From None: the original error holds the whole text.
-        raise InvalidKeyError("The text of a key must be well-formed Unicode.") from None
+def _utf8(text: Secret) -> Secret:
+    """Return the bytes of a key that was given as text or bytes."""
+    # Not as the context of our error: this one holds the whole text.
+    with contextlib.suppress(UnicodeEncodeError):
+        return Secret(text.reveal().encode() if isinstance(text.reveal(), str) else bytes(text.reveal()))
+    raise InvalidKeyError("The text of a key must be well-formed Unicode.")
 
 
 def _public_members(public: Any) -> dict[str, str]:

@@ -4,52 +4,36 @@ No token is stored, and no hash of one.
 """
 
 import hmac
-import logging
 import secrets
 import uuid
 from datetime import UTC, date, datetime
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from . import conf, users
-from .binding import UNKNOWN_KEY_HELP, Binding, bind, binding
-from .database import DatabaseNow, database_now
+from . import audit, conf, outages, users
+from ._core import events
+from .binding import LENGTH, UNKNOWN_KEY_HELP, Binding, bind, binding
+from .database import DatabaseNow, RevocationManager, RevocationQuerySet, database_now
 from .errors import InvalidTokenError
+from .fields import HiddenBytes, HiddenField
 from .keys import b64url_encode
+from .reasons import RevokedReason as RevokedReason
 from .request_info import MAX_USER_AGENT_LENGTH
-from .users import user_key
-
-logger = logging.getLogger("django_jwtauth")
-
-Row = TypeVar("Row", bound=models.Model, covariant=True)
+from .typed import BlacklistColumns, NotBeforeColumns, SessionColumns
+from .users import subject_if_any, usable_subject, user_key
 
 MAX_NOTE_LENGTH = 255
 """How many characters the note of a revocation may have."""
 
 
-def subject_of(user: object) -> str:
-    """Return the ``sub`` of a user.
-
-    Raises:
-        ImproperlyConfigured: if the user's ``SUBJECT_FIELD`` is empty or holds control characters.
-    """
-    name = conf.get_config().subject_field
-    value = getattr(user, name, None)
-    subject = "" if value is None else str(value)
-    if not subject or not subject.isprintable():
-        raise ImproperlyConfigured(f"JWTAUTH['SUBJECT_FIELD'] = {name!r} gives no usable subject for a user.")
-    return subject
-
-
-def new_secret() -> bytes:
+def new_secret() -> HiddenBytes:
     """Return the random secret of a new session."""
-    return secrets.token_bytes(32)
+    return HiddenBytes(secrets.token_bytes(32))
 
 
 def today() -> date:
@@ -63,12 +47,12 @@ def REVOKE(collector: Any, field: Any, sub_objs: "models.QuerySet[RefreshToken]"
     (Upper case like Django's own.) Django runs the updates in the order in which they are added here, each on the same
     query: so those that look for unrevoked sessions come before the one that revokes them, and ``user`` comes last.
     """
-    unrevoked = sub_objs.filter(revoked_at__isnull=True)  # a plain QuerySet: Django built it
     fields = {name: RefreshToken._meta.get_field(name) for name in ("revoked_reason", "revoked_at", *_BLANKED)}
     # Django's collector calls this once per batch of users, and groups the updates by (field, value). With a second
     # time, a later batch would look for its unrevoked sessions after their user has been removed from them.
     times = (value for changed, value in collector.field_updates if changed == fields["revoked_at"])
     now = next(times, None) or database_now(using)
+    unrevoked = sub_objs.filter(may_have_tokens(now), revoked_at__isnull=True)  # a plain QuerySet: Django built it
     collector.add_field_update(fields["revoked_reason"], "user_deleted", unrevoked)
     collector.add_field_update(fields["revoked_at"], now, unrevoked)
     for name, value in _BLANKED.items():
@@ -80,41 +64,17 @@ REVOKE.lazy_sub_objs = True  # type: ignore[attr-defined]
 _BLANKED = {"ip_address": None, "user_agent": ""}
 
 
-class RevokedReason(models.TextChoices):
-    """Why a session ended."""
-
-    LOGOUT = "logout", _("signed out")
-    LOGOUT_ALL = "logout_all", _("signed out everywhere")
-    USER = "user", _("ended by the user on another device")
-    ADMIN = "admin", _("administrator")
-    REUSED = "reused", _("refresh token reuse")
-    PASSWORD_CHANGED = "password_changed", _("password changed")
-    USER_INACTIVE = "user_inactive", _("user deactivated")
-    USER_DELETED = "user_deleted", _("user deleted")
-    SESSION_LIMIT = "session_limit", _("too many sessions")
-
-
-class RevocationQuerySet(models.QuerySet[Row]):
-    """A query of one of our tables. Managers made of it read from the database that is written."""
-
-    def now(self) -> datetime:
-        """Return the time of this query's database: the one clock that all application servers share. One statement."""
-        return database_now(self.db)
-
-
-class RevocationManager(models.Manager[Row]):
-    """Reads from the database that is written: a replica may lag behind a revocation."""
-
-    def get_queryset(self) -> models.QuerySet[Row]:
-        return super().get_queryset().using(self._db or router.db_for_write(self.model))
-
-
 class RefreshTokenQuerySet(RevocationQuerySet["RefreshToken"]):
     """The words for sets of sessions."""
 
     def of(self, user: AbstractBaseUser) -> Self:
         """The sessions of a user, also those in which somebody else acts as the user."""
         return self.filter(user_id=user_key(user))
+
+    def bound_to(self, user: AbstractBaseUser) -> Self:
+        """The sessions that are bound to a user's password: their own, and those in which they act as somebody else."""
+        subject = subject_if_any(user)  # a user without a subject has never acted as anybody
+        return self.filter(models.Q(user_id=user_key(user)) | (models.Q(actor=subject) if subject else models.Q()))
 
     def unrevoked(self) -> Self:
         """Sessions without a revocation of their own. They may have expired, or everyone may have been signed out."""
@@ -156,7 +116,39 @@ class RefreshTokenQuerySet(RevocationQuerySet["RefreshToken"]):
         return self.filter(models.Q(revoked_at__isnull=True) & dead | long_revoked)
 
 
-class RefreshToken(models.Model):
+class BlacklistedTokenQuerySet(RevocationQuerySet["BlacklistedToken"]):
+    """The words for sets of blacklisted access tokens."""
+
+    def purgeable(self, now: datetime) -> Self:
+        """Tokens that have certainly expired, and are on no revocation list any more."""
+        unlisted = now - conf.get_config().revocation_retention
+        return self.filter(expires_at__lte=unlisted, created_at__lte=unlisted)
+
+
+class NotBeforeQuerySet(RevocationQuerySet["NotBefore"]):
+    """The words for sets of the times at which everyone was signed out."""
+
+    def purgeable(self, now: datetime) -> Self:
+        """Times that decide about no session and no access token any more. The latest one stays for ever."""
+        later = NotBefore.objects.filter(not_before__gt=models.OuterRef("not_before"))
+        unlisted = now - conf.get_config().revocation_retention
+        return self.filter(models.Exists(later), not_before__lte=unlisted)
+
+
+if TYPE_CHECKING:  # what from_queryset() makes, for type checkers without a plugin for Django
+
+    class RefreshTokenManager(RefreshTokenQuerySet, RevocationManager["RefreshToken"]): ...  # type: ignore[misc]
+
+    class BlacklistedTokenManager(BlacklistedTokenQuerySet, RevocationManager["BlacklistedToken"]): ...  # type: ignore[misc]
+
+    class NotBeforeManager(NotBeforeQuerySet, RevocationManager["NotBefore"]): ...  # type: ignore[misc]
+else:
+    RefreshTokenManager = RevocationManager.from_queryset(RefreshTokenQuerySet)
+    BlacklistedTokenManager = RevocationManager.from_queryset(BlacklistedTokenQuerySet)
+    NotBeforeManager = RevocationManager.from_queryset(NotBeforeQuerySet)
+
+
+class RefreshToken(SessionColumns, models.Model):
     """A session: one sign-in on one device, however often its refresh token is rotated.
 
     The refresh tokens themselves are computed from :attr:`secret`, :attr:`generation` and a key that is not in the
@@ -172,55 +164,62 @@ class RefreshToken(models.Model):
     id = models.UUIDField(_("session id"), primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
+        verbose_name=pgettext_lazy("jwtauth label", "user"),
         null=True,
         on_delete=REVOKE,
         related_name="+",
         db_index=False,  # the first column of an index below
     )
-    secret = models.BinaryField(default=new_secret, editable=False)
-    generation = models.PositiveIntegerField(_("generation"), default=0)
-    # Each rotation changes this and generation, so neither has an index: with one, PostgreSQL would have to write all
-    # indexes of the table at each refresh.
-    rotated_at = models.DateTimeField(_("last seen"))
+    secret = HiddenField(default=new_secret, editable=False)
+    generation = models.PositiveIntegerField(pgettext_lazy("jwtauth label", "generation"), default=0)
+    # Each rotation changes this and generation. Neither has an index, or PostgreSQL would write all of them each time.
+    rotated_at = models.DateTimeField(pgettext_lazy("jwtauth time", "last seen"))
     # The indexed stand-in for it, where sessions are filtered or sorted by when they were last seen.
-    last_seen_on = models.DateField(_("last seen on"), default=today, editable=False)
-    created_at = models.DateTimeField(_("signed in"), db_index=True)
+    last_seen_on = models.DateField(pgettext_lazy("jwtauth time", "last seen on"), default=today, editable=False)
+    unseen_since = models.DateTimeField(null=True, editable=False)  # see `sessions._seen`
+    retried_generation = models.PositiveIntegerField(null=True, editable=False)  # the last one that was got by a retry
+    created_at = models.DateTimeField(pgettext_lazy("jwtauth time", "signed in"), db_index=True)
     expires_at = models.DateTimeField(_("expires at the latest"), db_index=True)
-    auth_hash = models.BinaryField(editable=False)  # see `binding`
+    auth_hash = HiddenField(editable=False)  # see `binding`
     # Of Django's backends, the one that signed the user in. It decides whether the user may go on.
     backend = models.CharField(_("authentication backend"), max_length=255, blank=True, editable=False)
-    audience = models.CharField(_("audience"), max_length=255, blank=True)
-    scope = models.TextField(_("scope"), blank=True)
-    auth_time = models.DateTimeField(_("authenticated"))
+    audience = models.CharField(pgettext_lazy("jwtauth label", "audience"), max_length=255, blank=True)
+    scope = models.TextField(pgettext_lazy("jwtauth label", "scope"), blank=True)
+    auth_time = models.DateTimeField(pgettext_lazy("jwtauth time", "authenticated"))
     amr = models.JSONField(_("authentication methods"), default=list, blank=True)
     acr = models.CharField(_("authentication context"), max_length=255, blank=True)
     # The subject of the person who acts as the user. A foreign key would be emptied when that person is deleted, and
     # the session would then look like the user's own.
-    actor = models.CharField(_("actor"), max_length=255, blank=True)
+    actor = models.CharField(pgettext_lazy("jwtauth label", "actor"), max_length=255, blank=True)
     actor_backend = models.CharField(
         _("authentication backend of the actor"), max_length=255, blank=True, editable=False
     )
     transport = models.CharField(
-        _("transport"), max_length=10, choices=Transport.choices, default=Transport.BODY, editable=False
+        pgettext_lazy("jwtauth label", "transport"),
+        max_length=10,
+        choices=Transport.choices,
+        default=Transport.BODY,
+        editable=False,
     )
     # Most rotations write the same address again, and then the index costs them nothing.
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True, db_index=True)
     user_agent = models.CharField(_("user agent"), max_length=MAX_USER_AGENT_LENGTH, blank=True)
-    replays = models.PositiveIntegerField(_("replays"), default=0, db_index=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, db_index=True)
-    revoked_reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
-    revoked_note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
+    replays = models.PositiveIntegerField(pgettext_lazy("jwtauth label", "replays"), default=0, db_index=True)
+    revoked_at = models.DateTimeField(pgettext_lazy("jwtauth time", "revoked"), null=True, blank=True, db_index=True)
+    revoked_reason = models.CharField(
+        pgettext_lazy("jwtauth label", "reason"), max_length=20, choices=RevokedReason.choices, blank=True
+    )
+    revoked_note = models.CharField(pgettext_lazy("jwtauth label", "note"), max_length=MAX_NOTE_LENGTH, blank=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("revoked by"),
+        verbose_name=pgettext_lazy("jwtauth label", "revoked by"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
     )
 
-    objects = RevocationManager.from_queryset(RefreshTokenQuerySet)()
+    objects: ClassVar[RefreshTokenManager] = RefreshTokenManager()
 
     class Meta:
         verbose_name = _("refresh token (session)")
@@ -247,6 +246,10 @@ class RefreshToken(models.Model):
 
     password_holder: AbstractBaseUser
     """The object of the user whose password counts. Set by :meth:`load_user`."""
+    acting_row: AbstractBaseUser | None
+    """The row of the person who acts as the user, if it has been read already."""
+    acting_password_holder: AbstractBaseUser
+    """The same of the person who acts as the user, if there is one. Set by :meth:`refusal`."""
 
     def __str__(self) -> str:
         return str(self.pk)
@@ -263,8 +266,10 @@ class RefreshToken(models.Model):
 
     @property
     def subject(self) -> str:
-        """The ``sub`` of the session's user. Errors as for :func:`subject_of`."""
-        return subject_of(self.user)
+        """The ``sub`` of the session's user. Errors as for :func:`django_jwtauth.users.subject_of`."""
+        name = conf.get_config().subject_field
+        value = self.user_id if name == "pk" else getattr(self.user, name, None)
+        return usable_subject("" if value is None else str(value))
 
     def jti(self, generation: int) -> str:
         """Return the ``jti`` of the refresh token of a generation: 256 bits that only this row's secret yields."""
@@ -272,11 +277,20 @@ class RefreshToken(models.Model):
 
     def bind(self, user: AbstractBaseUser) -> None:
         """Bind the session to the user's present password. Does not save."""
-        self.auth_hash = bind(bytes(self.secret), user)
+        of_actor = bytes(self.auth_hash)[LENGTH:] if self.actor else b""
+        self.auth_hash = HiddenBytes(bind(bytes(self.secret), user) + of_actor)
+
+    def bind_actor(self, actor: AbstractBaseUser) -> None:
+        """Bind the session to the present password of the person who acts as the user, too. Does not save."""
+        self.auth_hash = HiddenBytes(bytes(self.auth_hash)[:LENGTH] + bind(bytes(self.secret), actor))
 
     def binding_to(self, user: AbstractBaseUser) -> Binding:
         """Tell whether the session is bound to the user's present password (``SECRET_KEY_FALLBACKS`` count too)."""
         return binding(bytes(self.secret), bytes(self.auth_hash), user)
+
+    def binding_to_actor(self, actor: AbstractBaseUser) -> Binding:
+        """Do the same as :meth:`binding_to` for the person who acts as the user."""
+        return binding(bytes(self.secret), bytes(self.auth_hash)[LENGTH:], actor)
 
     def is_bound_to(self, user: AbstractBaseUser) -> bool:
         """Tell whether the session is certainly bound to the user's present password."""
@@ -289,10 +303,16 @@ class RefreshToken(models.Model):
             InvalidTokenError: with the reason.
         """
         reason = self.refusal(now, ends_at=ends_at)
-        if reason == "key_changed":
-            logger.error("Session %s of user %s is refused: %s", self.pk, self.user_id, UNKNOWN_KEY_HELP)
+        if reason == "key_changed" and outages.is_news("secret key"):
+            detail = f"refused: {UNKNOWN_KEY_HELP}"
+            audit.tell(events.SECRET_KEY_UNKNOWN, session=self.pk, user=self.user_id, count=1, detail=detail)
         if reason:
-            raise InvalidTokenError(reason)
+            raise InvalidTokenError(reason, code=self._cause() if reason == "revoked" else "")
+
+    def _cause(self) -> str:
+        """Return the code for the reason why the session has ended, if clients of Simple JWT know one."""
+        is_over = self.revoked_reason == RevokedReason.USER_INACTIVE and users.is_active(self.user)
+        return "" if is_over else _CAUSES.get(self.revoked_reason, "")
 
     def refusal(self, now: datetime, *, ends_at: datetime) -> str:
         """Return the reason why every token of this session is refused; empty if they are accepted.
@@ -309,9 +329,10 @@ class RefreshToken(models.Model):
             return "revoked"
         if now >= ends_at:
             return "session_expired"
-        if not self.load_user() or (self.actor and not self._may_actor_go_on()):
+        if not self.load_user():
             return "user_inactive"
-        return _REFUSALS[self.binding_to(self.password_holder)]
+        reason = _REFUSALS[self.binding_to(self.password_holder)]
+        return self._refusal_of_actor() if self.actor and not reason else reason
 
     def load_user(self) -> bool:
         """Let :attr:`user` be the object that Django would load, and tell whether the user may go on.
@@ -328,47 +349,42 @@ class RefreshToken(models.Model):
         cast(Any, self._meta.get_field("user")).set_cached_value(self, user)
         return True
 
-    def _may_actor_go_on(self) -> bool:
-        """Tell whether the person who acts as the user may go on. One or two queries; there are few such sessions."""
+    def _refusal_of_actor(self) -> str:
+        """Return the same for the person who acts as the user. One or two queries; there are few such sessions."""
         using = self.write_alias()
-        rows = get_user_model()._base_manager.using(using)
-        try:
-            actor = rows.filter(**{conf.get_config().subject_field: self.actor}).first()
-        except (ValueError, ValidationError):
-            return False  # SUBJECT_FIELD was a different field when the session began
-        return actor is not None and users.load(actor, self.actor_backend, using=using) is not None
+        has_row = "acting_row" in vars(self)
+        actor = self.acting_row if has_row else users.by_subjects([self.actor], using=using).get(self.actor)
+        loaded = None if actor is None else users.load(actor, self.actor_backend, using=using)
+        if loaded is None:
+            return "user_inactive"
+        self.acting_password_holder = actor if type(loaded) is type(actor) else loaded
+        return _REFUSALS[self.binding_to_actor(self.acting_password_holder)]
 
 
+_CAUSES = {"user_inactive": "user_inactive", "user_deleted": "user_not_found", "password_changed": "password_changed"}
 _REFUSALS = {Binding.PRESENT: "", Binding.CHANGED: "password_changed", Binding.UNKNOWN_KEY: "key_changed"}
 
 
-class BlacklistedTokenQuerySet(RevocationQuerySet["BlacklistedToken"]):
-    """The words for sets of blacklisted access tokens."""
-
-    def purgeable(self, now: datetime) -> Self:
-        """Tokens that have certainly expired, and are on no revocation list any more."""
-        unlisted = now - conf.get_config().revocation_retention
-        return self.filter(expires_at__lte=unlisted, created_at__lte=unlisted)
-
-
-class BlacklistedToken(models.Model):
+class BlacklistedToken(BlacklistColumns, models.Model):
     """A single access token that was revoked before it expired. Its session continues."""
 
     jti = models.CharField(_("token id"), max_length=255, unique=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
+        verbose_name=pgettext_lazy("jwtauth label", "user"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
     )
-    expires_at = models.DateTimeField(_("expires"), db_index=True)
-    reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
-    note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
-    created_at = models.DateTimeField(_("revoked"), db_index=True)
+    expires_at = models.DateTimeField(pgettext_lazy("jwtauth time", "expires"), db_index=True)
+    reason = models.CharField(
+        pgettext_lazy("jwtauth label", "reason"), max_length=20, choices=RevokedReason.choices, blank=True
+    )
+    note = models.CharField(pgettext_lazy("jwtauth label", "note"), max_length=MAX_NOTE_LENGTH, blank=True)
+    created_at = models.DateTimeField(pgettext_lazy("jwtauth time", "revoked"), db_index=True)
 
-    objects = RevocationManager.from_queryset(BlacklistedTokenQuerySet)()
+    objects: ClassVar[BlacklistedTokenManager] = BlacklistedTokenManager()
 
     class Meta:
         verbose_name = _("blacklisted access token")
@@ -379,35 +395,28 @@ class BlacklistedToken(models.Model):
         return self.jti
 
 
-class NotBeforeQuerySet(RevocationQuerySet["NotBefore"]):
-    """The words for sets of the times at which everyone was signed out."""
-
-    def purgeable(self, now: datetime) -> Self:
-        """Times that decide about no session and no access token any more. The latest one stays for ever."""
-        later = NotBefore.objects.filter(not_before__gt=models.OuterRef("not_before"))
-        unlisted = now - conf.get_config().revocation_retention
-        return self.filter(models.Exists(later), not_before__lte=unlisted)
-
-
-class NotBefore(models.Model):
+class NotBefore(NotBeforeColumns, models.Model):
     """Everyone was signed out: a single timestamp instead of the ids of all sessions."""
 
     not_before = models.DateTimeField(
-        _("not before"), help_text=_("Sessions that began, and access tokens that were issued, until then are refused.")
+        pgettext_lazy("jwtauth time", "not before"),
+        help_text=_("Sessions that began, and access tokens that were issued, at or before this time are refused."),
     )
-    created_at = models.DateTimeField(_("signed out"), db_index=True)
-    reason = models.CharField(_("reason"), max_length=20, choices=RevokedReason.choices, blank=True)
-    note = models.CharField(_("note"), max_length=MAX_NOTE_LENGTH, blank=True)
+    created_at = models.DateTimeField(pgettext_lazy("jwtauth time", "signed out"), db_index=True)
+    reason = models.CharField(
+        pgettext_lazy("jwtauth label", "reason"), max_length=20, choices=RevokedReason.choices, blank=True
+    )
+    note = models.CharField(pgettext_lazy("jwtauth label", "note"), max_length=MAX_NOTE_LENGTH, blank=True)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("revoked by"),
+        verbose_name=pgettext_lazy("jwtauth label", "revoked by"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
     )
 
-    objects = RevocationManager.from_queryset(NotBeforeQuerySet)()
+    objects: ClassVar[NotBeforeManager] = NotBeforeManager()
 
     class Meta:
         verbose_name = _("sign-out of everyone")
@@ -416,6 +425,19 @@ class NotBefore(models.Model):
 
     def __str__(self) -> str:
         return str(self.not_before)
+
+
+def may_have_tokens(now: datetime) -> models.Q:
+    """Return the condition that a token of a session has not expired for everyone, servers with slow clocks included.
+
+    Args:
+        now: The database's time.
+    """
+    config = conf.get_config()
+    # No access token was issued later than that after the last rotation: a cookie waits for a second window.
+    last_issued = 2 * config.refresh_grace_period
+    lasts = max(config.refresh_token_lifetime, last_issued + config.revocation_retention)
+    return models.Q(expires_at__gt=now - config.clock_allowance, rotated_at__gt=now - lasts)
 
 
 def signed_out(**conditions: Any) -> models.Exists:

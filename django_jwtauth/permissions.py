@@ -18,9 +18,11 @@ from rest_framework.request import Request
 from . import conf
 from ._core.setting_kinds import is_text
 from .errors import JWTAuthError
-from .refusals import error_body, error_detail
+from .refusals import bearer_challenge, error_body, error_detail
 from .verifier import AccessToken
 
+DENIED = "permission_denied"
+"""The code for refusing a request that was not authenticated by a token."""
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"})
 
 
@@ -30,8 +32,15 @@ class Challenge(APIException):
     def __init__(self, *, status_code: int, error: str, **parameters: str) -> None:
         super().__init__(detail={**error_body(JWTAuthError(error, error)), **parameters}, code=error)
         self.status_code = status_code
-        words = [f'error="{error}"', *(f'{name}="{value}"' for name, value in parameters.items())]
-        self.auth_header = ", ".join(['Bearer realm="api"', *words])
+        self._parameters = {"error": error, **parameters}
+
+    realm = "api"
+    """That of the authentication class, once the request has been refused."""
+
+    @property
+    def auth_header(self) -> str:
+        """The value of ``WWW-Authenticate``."""
+        return bearer_challenge(self.realm, **self._parameters)
 
 
 class TokenPermission(BasePermission):
@@ -73,8 +82,9 @@ class TokenPermission(BasePermission):
         authenticated in another way gets a 403 that says so.
         """
         if not isinstance(self._request.auth, AccessToken):
-            return error_detail(JWTAuthError("permission_denied", "no_token"))
+            return error_detail(JWTAuthError(DENIED, "no_token"))
         if (challenge := self.challenge(self._request)) is not None:
+            challenge.realm = getattr(self._request.successful_authenticator, "www_authenticate_realm", challenge.realm)
             raise challenge
         return None
 
@@ -84,19 +94,18 @@ class _Scopes(TokenPermission):
     """By method. The empty name stands for all methods that are not listed."""
     enough: ClassVar[Any]
 
-    def needed(self, request: Request) -> tuple[str, ...] | None:
-        """Return the scopes that the request's method needs; ``None`` if no scope allows it."""
-        method = str(request.method)
+    def needed(self, method: str) -> tuple[str, ...] | None:
+        """Return the scopes that a method needs; ``None`` if no scope allows it."""
         if method in ("HEAD", "OPTIONS") and method not in self.scopes:
             method = "GET"
         return self.scopes.get(method, self.scopes.get(""))
 
     def accepts(self, token: AccessToken, request: Request) -> bool:
-        needed = self.needed(request)
+        needed = self.needed(str(request.method))
         return needed is not None and self.enough(scope in token.scopes for scope in needed)
 
     def challenge(self, request: Request) -> Challenge | None:
-        needed = self.needed(request)
+        needed = self.needed(str(request.method))
         return needed and Challenge(status_code=403, error="insufficient_scope", scope=" ".join(needed))  # type: ignore[return-value]
 
 
@@ -130,6 +139,18 @@ def _scopes(name: str, enough: Any, scopes: tuple[str, ...], by_method: Mapping[
     if unknown := table.keys() - METHODS - {""}:
         raise ValueError(f"{name}: not a method: {', '.join(sorted(unknown))}.")
     return type(name, (_Scopes,), {"scopes": table, "enough": staticmethod(enough)})
+
+
+def needed_scopes(permission: BasePermission, method: str) -> list[tuple[str, ...]]:
+    """Return the alternatives of scopes that a permission requires for a method; empty if it requires none.
+
+    Args:
+        permission: A permission of a view; not a combination of several.
+        method: In capitals.
+    """
+    if not isinstance(permission, _Scopes) or not (needed := permission.needed(method)):
+        return []
+    return [needed] if permission.enough is all else [(scope,) for scope in needed]
 
 
 def HasClaim(name: str, *values: Any) -> type[BasePermission]:  # noqa: N802
@@ -184,8 +205,7 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
         def accepts(self, token: AccessToken, request: Request) -> bool:
             auth_time = token.claims.get("auth_time")
             leeway = conf.get_config().leeway.total_seconds()
-            is_acting = "act" in token.claims  # whatever form another issuer gives the claim
-            return auth_time is not None and not is_acting and time.time() - auth_time <= seconds + leeway
+            return auth_time is not None and not _is_acting(token) and time.time() - auth_time <= seconds + leeway
 
         def challenge(self, request: Request) -> Challenge:
             return _step_up(max_age=str(seconds))
@@ -196,6 +216,8 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
 
 def RequireACR(*values: str) -> type[BasePermission]:  # noqa: N802
     """Make a permission class that requires the user to have been authenticated in one of these ways (RFC 9470).
+
+    A person who acts as the user is refused, whatever the token says: it was not the user who was authenticated.
 
     Args:
         values: Accepted values of the claim ``acr``, best first.
@@ -208,13 +230,17 @@ def RequireACR(*values: str) -> type[BasePermission]:  # noqa: N802
 
     class _RequireACR(TokenPermission):
         def accepts(self, token: AccessToken, request: Request) -> bool:
-            return token.claims.get("acr") in values
+            return token.claims.get("acr") in values and not _is_acting(token)
 
         def challenge(self, request: Request) -> Challenge:
             return _step_up(acr_values=" ".join(values))
 
     _RequireACR.__name__ = _RequireACR.__qualname__ = "RequireACR"
     return _RequireACR
+
+
+def _is_acting(token: AccessToken) -> bool:
+    return "act" in token.claims  # whatever form another issuer gives the claim
 
 
 def _step_up(**parameters: str) -> Challenge:

@@ -7,12 +7,14 @@ REST framework imports the authentication classes while it imports its own views
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, AuthenticationFailed, ErrorDetail
 
+from . import outages
 from .errors import (
     InsufficientScopeError,
     InvalidScopeError,
@@ -20,6 +22,7 @@ from .errors import (
     InvalidTokenError,
     JWTAuthError,
     RefreshConflictError,
+    code_of,
 )
 
 MESSAGES = {
@@ -48,6 +51,7 @@ MESSAGES = {
     "no_token": _("The request was not authenticated by an access token"),
     "not_authenticated": _("Authentication credentials were not provided."),
     "conflict": _("Other refreshes of this session came first; try again"),
+    "unavailable": _("The service is not available at the moment; try again"),
 }
 """By reason."""
 MESSAGES_BY_CODE = {
@@ -81,10 +85,41 @@ def error_detail(error: JWTAuthError, **members: str) -> Any:
     return APIException({**error_body(error), **members}, code=error.code).detail
 
 
-class Unavailable(APIException):
-    """The answer to a request whose token cannot be checked at the moment: 503 with ``Retry-After``.
+def bearer_challenge(realm: str = "api", **parameters: str) -> str:
+    """Return the value of ``WWW-Authenticate`` (RFC 6750 section 3).
 
-    It is not an ``AuthenticationFailed``: a client that took it for one would refresh its token again and again.
+    Args:
+        realm: The realm.
+        parameters: Further parameters, such as ``error``.
+    """
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in {"realm": realm, **parameters}.items())
+
+
+class ChallengeRequired(APIException):
+    """The answer to a right password that is not enough: 401 with what else is needed."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+
+    def __init__(self, challenge: Mapping[str, Any], *, realm: str) -> None:
+        reason = str(challenge.get("reason", "challenge"))
+        error = JWTAuthError(code_of("challenge"), reason, message=str(MESSAGES["challenge"]))
+        super().__init__(error_body(error), code=error.code)
+        self._codes, self._full_details = super().get_codes(), super().get_full_details()
+        # As it is: REST framework would make texts of the numbers in it.
+        self.detail = {**cast(dict[str, Any], self.detail), **challenge}
+        self.auth_header = bearer_challenge(realm)
+
+    def get_codes(self) -> Any:
+        return self._codes
+
+    def get_full_details(self) -> Any:
+        return self._full_details
+
+
+class Unavailable(APIException):
+    """The response to a request that cannot be judged at the moment: 503 with ``Retry-After``.
+
+    It is not an ``AuthenticationFailed``, or a client would refresh its token again and again.
     """
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -92,6 +127,32 @@ class Unavailable(APIException):
 
     def __init__(self, error: JWTAuthError) -> None:
         super().__init__(error_body(error), code=error.code)
+
+
+def unavailable(error: Exception) -> Unavailable | None:
+    """Return the response to a request that failed because the database is away, and log the outage.
+
+    Args:
+        error: The error with which the request has failed.
+
+    Returns:
+        The response, or ``None`` if the error has another cause.
+    """
+    outage = outages.outage(error)
+    if outage is None:
+        return None
+    outages.report_database(outage)
+    return Unavailable(JWTAuthError(code_of("unavailable"), "unavailable"))
+
+
+def raise_if_unavailable(error: Exception) -> None:
+    """Raise :class:`Unavailable` if an error means that the database is away. Return for any other error.
+
+    Raises:
+        Unavailable: with the error as its cause.
+    """
+    if (answer := unavailable(error)) is not None:
+        raise answer from error
 
 
 class _Answer(APIException):
@@ -126,7 +187,7 @@ class _TokenAnswer(_Answer, AuthenticationFailed):
 
     @property
     def auth_header(self) -> str:
-        return "" if self._is_stale else self.challenge or 'Bearer realm="api"'
+        return "" if self._is_stale else self.challenge or bearer_challenge()
 
     @auth_header.setter
     def auth_header(self, value: str) -> None:
@@ -157,10 +218,13 @@ class _BadRequestAnswer(_Answer):
 
 class _ScopeAnswer(_Answer):
     status_code = status.HTTP_403_FORBIDDEN
+    realm = "api"
+    """Set by those who know it."""
 
     @property
     def auth_header(self) -> str:  # type: ignore[override]
-        return f'Bearer realm="api", error="insufficient_scope", scope="{cast(InsufficientScopeError, self).scope}"'
+        scope = cast(InsufficientScopeError, self).scope
+        return bearer_challenge(self.realm, error="insufficient_scope", scope=scope)
 
     @functools.cached_property
     def detail(self) -> Any:  # type: ignore[override]

@@ -1,7 +1,9 @@
 """What a request says about its client: address, user agent, device. Shown to people; only throttles rely on it."""
 
+import functools
 import ipaddress
 import re
+import time
 from collections.abc import Callable
 
 from django.http import HttpRequest
@@ -77,6 +79,7 @@ def client_address(request: HttpRequest | None, *, num_proxies: int, header: str
     return parse_address(request.META.get("REMOTE_ADDR") or "")
 
 
+@functools.lru_cache(256)
 def parse_address(text: str) -> IPAddress | None:
     """Return the address of a node in the forms that proxies and servers write, or ``None`` if there is none.
 
@@ -138,6 +141,34 @@ _PROXY_HEADERS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
 )
 
 
+def seconds_since_start(request: HttpRequest, header: str) -> float:
+    """Return how many seconds ago a proxy passed a request on, according to a header that the proxy writes.
+
+    Args:
+        request: The request.
+        header: The name of the header. Its value is the time since 1970, in seconds (nginx: ``t=${msec}``),
+            milliseconds (Heroku) or microseconds (Apache: ``%t``).
+
+    Returns:
+        The seconds; 0 if there is no such header, or if its value cannot be read or is in the future.
+    """
+    text = request.META.get(f"HTTP_{header.upper().replace('-', '_')}") or ""
+    found = _START.fullmatch(text.strip())
+    if not found:
+        return 0.0
+    start = float(found[1])
+    for unit, least in _UNITS:
+        if start >= least:
+            start /= unit
+            break
+    return max(time.time() - start, 0.0)
+
+
+_START = re.compile(r"(?:t=)?([0-9]{1,16}(?:\.[0-9]{1,9})?)")
+_UNITS = ((1e6, 1e14), (1e3, 1e11))  # microseconds and milliseconds, recognized by their size
+
+
+@functools.lru_cache(256)
 def is_private(address: IPAddress) -> bool:
     """Tell whether an address belongs to a local network, as a proxy's usually does."""
     return any(address in network for network in _PRIVATE)
@@ -146,7 +177,8 @@ def is_private(address: IPAddress) -> bool:
 def user_agent(request: HttpRequest | None) -> str:
     """Return the user agent without control characters, cut to the length that is stored."""
     text: str = request.META.get("HTTP_USER_AGENT") or "" if request is not None else ""
-    return "".join(char if char.isprintable() else " " for char in text[:MAX_USER_AGENT_LENGTH])
+    text = text[:MAX_USER_AGENT_LENGTH]
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def device_name(text: str) -> str:

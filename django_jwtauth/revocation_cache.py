@@ -5,68 +5,67 @@ tokens, and the time of the last ``sessions.revoke_everyone()``. An entry stays 
 expired, so the list is short, however many sessions there have been.
 """
 
-import asyncio
-import logging
+import functools
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.apps import apps
-from django.conf import settings
-from django.db import Error, close_old_connections, transaction
+from django.db import Error, close_old_connections, connections, transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast
-from django.utils import timezone
 
-from . import conf
-from ._core.clock import issuer_clock
+from . import audit, conf
+from ._core import events
+from ._core.clock import clock_holder, process_time, stopwatch
+from ._core.per_tenant import PerTenant
 from ._core.polling import PolledValue, Reading
 from ._core.revocation_list import RevocationList
 from .database import epoch, is_testing, test_scope
 from .errors import InvalidTokenError
+from .local_list import CLOCK_TOLERANCE_SECONDS, Entries, LocalList, needed_from, part_length, stored
+from .patience import run_with_patience
+from .tenants import is_on_event_loop
 from .verifier import AccessToken
-
-logger = logging.getLogger("django_jwtauth")
 
 OVERLAP = timedelta(seconds=60)
 """How far each reading goes back behind the newest entry it knows, for transactions that commit late."""
 FULL_READ_SECONDS = 60.0
 """How often everything is read again, for transactions that commit even later."""
-SUMMER_TIME = timedelta(hours=1)
-"""How far local times may jump, which is what ``USE_TZ = False`` stores."""
+LONG_LIST = 10_000
+"""From how many ids on a list is long: reading what is new copies it, which then takes milliseconds."""
+LONG_LIST_PAUSE_SECONDS = 1.0
+"""How long a long list is used even if this process revokes something."""
 WAIT_SECONDS = 10.0
 """How long a request waits for another one that is reading the list."""
 LOOP_WAIT_SECONDS = 1.0
 """How long a request on an event loop waits for the thread that reads the list, if there is none that may be used."""
 LOOP_IDLE_SECONDS = 600.0
 """How long after the last request on an event loop that thread goes on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalList(RevocationList):
-    """The list as this process has read it from the tables, with what the next reading needs to know."""
-
-    sids: Mapping[str, datetime] = field(repr=False)
-    """Ids of sessions, with the time of their revocation."""
-    jtis: Mapping[str, datetime] = field(repr=False)
-    """Ids of single access tokens, with the time of their revocation."""
-    fully_read_at: float = field(compare=False)
-    """When everything was last read, on the monotonic clock."""
+TENANT_LOOP_IDLE_SECONDS = 10.0
+"""The same where there are tenants, each with a thread of its own: not for long, because there may be many."""
 
 
 class LocalRevocations(PolledValue[LocalList]):
-    """The list of this process. It is read from the database when a request needs it and it is no longer fresh.
+    """The list of this process, or that of one of its tenants.
 
-    On an event loop, where no query may run, a thread reads it: again and again, so that no request waits for it.
+    It is read from the database when a request needs it and it is no longer fresh. On an event loop, where no query may
+    run, a thread reads it: again and again, so that no request waits for it.
     """
 
     expected_errors = (Error,)
+    _read_in_tests = False
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: str = "") -> None:
+        """Prepare; nothing is read before the first use.
+
+        Args:
+            tenant: Whose list it is; empty if there are no tenants.
+        """
         super().__init__(interval=0.0, timeout=WAIT_SECONDS)  # the settings are not read yet
+        self.tenant = tenant
 
     def forget(self) -> None:
         """Start again with no list."""
@@ -77,15 +76,28 @@ class LocalRevocations(PolledValue[LocalList]):
 
     def mark_stale(self, *, removed: bool = False) -> None:
         """See :func:`mark_stale`."""
-        now = time.monotonic()
+        now = stopwatch.seconds()
         if removed:
             self._wrong_since = now  # first: a reading that begins between these lines must be a full one
         self._stale_since = now
 
     def age(self) -> float:
-        """Return the age of the list in seconds; infinite if this process has revoked something since it was read."""
+        """Return the age of the list in seconds.
+
+        It is infinite if it does not reach back far enough, or if this process has revoked something since it was read.
+        But where the list is long, one reading serves all that is revoked within a second.
+        """
         latest = self._latest
-        return float("inf") if latest is None or latest.started <= self._stale_since else latest.age
+        if latest is None or not latest.value.reaches_back() or self._is_outdated(latest):
+            return float("inf")
+        return latest.age
+
+    def _is_outdated(self, reading: Reading[LocalList]) -> bool:
+        """Tell whether this process has revoked something since a reading, so that the next one is due at once."""
+        found = reading.value
+        return reading.started <= self._stale_since and not (
+            reading.age < LONG_LIST_PAUSE_SECONDS and len(found.sids) + len(found.jtis) >= LONG_LIST
+        )
 
     def usable(self) -> RevocationList | None:
         """Return the list, as fresh as the settings demand; ``None`` if it cannot be read and the settings fail open.
@@ -93,21 +105,26 @@ class LocalRevocations(PolledValue[LocalList]):
         Raises:
             InvalidTokenError: ``stale``, if it cannot be read and the settings fail closed.
         """
-        self.follow_tests()
         config = conf.get_config()
-        interval = config.revocation_poll_interval.total_seconds()
-        if _is_on_event_loop():
+        interval = config.poll_seconds
+        self.follow_tests()
+        if is_on_event_loop():
             reading = self.fresh_from_thread(interval)
         else:
             reading = self.fresh(interval=interval, patience=WAIT_SECONDS)
-        is_too_old = reading is None or reading.age > config.revocation_max_staleness.total_seconds()
-        if is_too_old and not config.revocation_fail_open:
+        is_usable = (
+            reading is not None
+            and reading.age <= config.revocation_max_staleness.total_seconds()
+            and reading.value.reaches_back()
+        )
+        if not is_usable and not config.revocation_fail_open:
             raise InvalidTokenError("stale")
         return reading.value if reading else None
 
     def follow_tests(self) -> None:
         """Forget the list if another test runs than the one that read it. Outside of tests, nothing happens."""
         number, block = test_scope()
+        self._read_in_tests = is_testing()  # the line above has determined it
         thread = threading.get_ident()
         if self._scope is not None:
             known_number, known_block, known_thread = self._scope
@@ -122,12 +139,16 @@ class LocalRevocations(PolledValue[LocalList]):
         """Return the latest reading, and have the thread read the list if it is older than the interval.
 
         The caller, and with it the event loop, waits only if there is no list yet, or if it is older than two intervals
-        although reading it does not fail: that is, for the first request, and after a suspension of the machine.
+        although reading it does not fail: that is, for the first request, and after a suspension of the machine. A
+        database that hangs stops the event loop once, not once per request.
 
         Raises:
             SynchronousOnlyOperation: if the thread cannot be started.
+            ImproperlyConfigured: if there are tenants, and ``TENANT_CONTEXT`` is not set.
         """
-        self.interval, self._used_on_loop = interval, time.monotonic()
+        if self.tenant:
+            conf.require_tenant_context()
+        self.interval, self._used_on_loop = interval, stopwatch.seconds()
         if self.age() <= interval:
             return self._latest
         with self._changed:
@@ -137,69 +158,125 @@ class LocalRevocations(PolledValue[LocalList]):
                 self._wake_thread()
                 goal = self._attempts + 1
                 # Not self.age(): right after a revocation by this process, the list is stale but not yet too old.
-                if self._latest is None or self._latest.age > 2 * (interval + self._took):
-                    self._changed.wait_for(lambda: self._attempts >= goal, LOOP_WAIT_SECONDS)
+                latest = self._latest
+                limit = 2 * (interval + self._took)
+                if latest is None or latest.age > limit or not latest.value.reaches_back():
+                    self._changed.wait_for(lambda: self._attempts >= goal, self._left(LOOP_WAIT_SECONDS))
         return self._latest
+
+    def _attempt_and_release(self, lock: threading.Lock, patience: float) -> None:
+        """Read the list, and wait no longer than the patience, if this thread can do without its connection."""
+        attempt = functools.partial(super()._attempt_and_release, lock, patience)
+        caller = threading.get_ident()
+
+        def action() -> None:
+            _local.is_own_thread = threading.get_ident() != caller
+            attempt()
+
+        # A function of the project may find the current tenant in a variable of the thread. In another thread, it would
+        # find none, or another one.
+        can_wait_in_thread = not self.tenant or conf.get_shared_config().tenant_context is not None
+        if is_on_event_loop() or not can_wait_in_thread:
+            action()
+        else:
+            run_with_patience(action, patience)
 
     def is_needed(self) -> bool:
         """Tell whether the thread is to go on. In tests it reads once: a later test has another database."""
-        return not is_testing() and time.monotonic() - self._used_on_loop < LOOP_IDLE_SECONDS
+        idle = TENANT_LOOP_IDLE_SECONDS if self.tenant else LOOP_IDLE_SECONDS
+        return not is_testing() and stopwatch.seconds() - self._used_on_loop < idle
 
     def run_once(self) -> float:
+        _local.is_own_thread = True
         close_old_connections()
         try:
             return super().run_once()
         finally:
             close_old_connections()
+            if self.tenant:
+                connections.close_all()  # of this thread; a thread for each tenant would keep too many open
 
     def read(self, last: LocalList | None) -> LocalList:
         """Read what is new; or everything, once in a while and when an entry may have been removed. One query."""
+        if not self.tenant or not getattr(_local, "is_own_thread", False):
+            return self._read(last)
+        with conf.tenant_context(self.tenant):  # no request has made the tenant current in our own thread
+            return self._read(last)
+
+    def _read(self, last: LocalList | None) -> LocalList:
+        begins_at, length = needed_from(), part_length(conf.get_config())
         full = (
             last is None
+            or last.part_length != length
+            or begins_at < last.begins_at - CLOCK_TOLERANCE_SECONDS
             or last.fully_read_at <= self._wrong_since
             or self._began - last.fully_read_at >= FULL_READ_SECONDS
         )
-        # By the clock that judges the tokens: an entry must not leave the list before they expire.
-        oldest = timezone.now() - timedelta(seconds=issuer_clock.ahead()) - conf.get_config().revocation_retention
-        if not settings.USE_TZ:
-            oldest -= SUMMER_TIME
-        sids: dict[str, datetime] = {}
-        jtis: dict[str, datetime] = {}
         if last is not None and not full:
-            sids.update((sid, at) for sid, at in last.sids.items() if at >= oldest)
-            jtis.update((jti, at) for jti, at in last.jtis.items() if at >= oldest)
-        newest = max([*sids.values(), *jtis.values(), oldest + OVERLAP])
+            begins_at = max(begins_at, last.begins_at)
+        entries = Entries(None if full else last, begins_at=begins_at, length=length)
         # Not later than now: a clock that has been set back has left entries in the future.
-        since = min(newest, timezone.now()) - OVERLAP
+        since = max(min(entries.newest, stored(process_time())) - OVERLAP, entries.oldest)
         not_before = 0
-        for kind, key, at in _revoked_since(since, oldest):
+        for kind, key, at in _revoked_since(since, entries.oldest):
             if kind == "sid":
-                sids[key if len(key) == 36 else _with_dashes(key)] = at
+                entries.add(0, key if len(key) == 36 else _with_dashes(key), at)
             elif kind == "jti":
-                jtis[key] = at
+                entries.add(1, key, at)
             else:
                 not_before = max(not_before, math.floor(epoch(at)))
-        fully_read_at = self._began if last is None or full else last.fully_read_at
-        return LocalList(sids=sids, jtis=jtis, not_before=not_before, fully_read_at=fully_read_at)
+        if clock_holder():
+            fully_read_at = float("-inf")  # a test may move the time back: the next reading must be a full one too
+        else:
+            fully_read_at = self._began if last is None or full else last.fully_read_at
+        return entries.as_list(not_before=not_before, begins_at=begins_at, fully_read_at=fully_read_at)
 
     def report(self, error: Exception) -> None:
         """Log that the list cannot be read."""
-        logger.error("The revocation list cannot be read.", exc_info=error)
+        audit.tell(events.REVOCATIONS_UNREADABLE, reason=type(error).__name__, exc_info=error)
 
 
+_local = threading.local()
 _list = LocalRevocations()
+_lists = PerTenant(LocalRevocations)
 
 
-def check(token: AccessToken) -> None:
+def _current_list() -> LocalRevocations:
+    tenant = conf.get_config().tenant
+    return _lists.get(tenant) if tenant else _list
+
+
+def check(token: AccessToken, config: conf.Config | None = None, now: float | None = None) -> None:
     """Refuse an access token of our own that has been revoked, or whose session has been.
 
     At most one query per poll interval and process.
 
+    Args:
+        token: The token.
+        config: The settings, if the caller has them.
+        now: The time, if the caller has it.
+
     Raises:
         InvalidTokenError: ``revoked``; or ``stale``, if the list cannot be read and is too old.
     """
-    revoked = _list.usable()
-    if revoked is not None and revoked.covers(token.claims):
+    config = config or conf.get_config()
+    known = _lists.get(config.tenant) if config.tenant else _list
+    latest, interval, monotonic = known._latest, config.poll_seconds, stopwatch.seconds()
+    revoked: RevocationList | None
+    # Each request comes here: this is known.age(), with fewer calls.
+    if (
+        latest is None
+        or monotonic - latest.started > interval
+        or not -interval <= time.time() - latest.started_at <= interval
+        or (latest.started <= known._stale_since and known._is_outdated(latest))
+        or (now or config.clock()) - config.retention_seconds < latest.value.begins_at - CLOCK_TOLERANCE_SECONDS
+        or known._read_in_tests
+    ):
+        revoked = known.usable()
+    else:
+        # It is not too old either: the settings do not allow a shorter limit.
+        known._used_on_loop, revoked = monotonic, latest.value  # if there is a polling thread, it continues
+    if revoked is not None and revoked.covers(token.registered):
         raise InvalidTokenError("revoked")
 
 
@@ -210,7 +287,7 @@ def mark_stale(*, removed: bool = False) -> None:
         removed: Whether an entry may have been taken back. Then everything is read: a reading of what is new would keep
             the entry.
     """
-    _list.mark_stale(removed=removed)
+    _current_list().mark_stale(removed=removed)
 
 
 def mark_stale_on_commit(using: str, *, removed: bool = False) -> None:
@@ -222,36 +299,34 @@ def mark_stale_on_commit(using: str, *, removed: bool = False) -> None:
         using: The database of the transaction.
         removed: As for :func:`mark_stale`.
     """
-    mark_stale(removed=removed)
-    transaction.on_commit(lambda: mark_stale(removed=removed), using=using, robust=True)
+    changed = _current_list()  # by the time of the commit, another tenant may be the current one
+    changed.mark_stale(removed=removed)
+    transaction.on_commit(lambda: changed.mark_stale(removed=removed), using=using, robust=True)
 
 
 def latest(*, max_age: float) -> Reading[LocalList] | None:
     """Return the list to publish it; ``None`` if it cannot be read now.
 
-    At most one query per ``max_age`` and process, even if this process revokes more often than that.
+    At most one query per ``max_age`` and process, even if this process revokes more often than that. A reading that
+    takes longer than ``max_age`` is good for the request that waits for it.
 
     Args:
         max_age: How old the list may be, in seconds.
     """
-    _list.follow_tests()
-    reading = _list.latest
+    published = _current_list()
+    published.follow_tests()
+    began, reading = stopwatch.seconds(), published.latest
     if reading is None or reading.age > max_age:
-        reading = _list.fresh(interval=max_age, patience=WAIT_SECONDS)
-    return reading if reading is not None and reading.age <= 2 * max_age else None
+        reading = published.fresh(interval=max_age, patience=WAIT_SECONDS)
+    if reading is None or (reading.age > 2 * max_age and reading.started < began):
+        return None
+    return reading
 
 
 def forget() -> None:
-    """Forget the list, as if this process had just been started."""
+    """Forget the list, and those of all tenants, as if this process had just been started."""
     _list.forget()
-
-
-def _is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    _lists.forget()
 
 
 def _with_dashes(digits: str) -> str:

@@ -1,5 +1,6 @@
 """Mints a session's access and refresh tokens, and reads tokens of ours back."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +9,15 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 
 from . import claims, conf
 from ._core import jws
-from ._core.clock import issuer_clock
+from ._core.clock import stopwatch
 from .cookies import MAX_SIZE
-from .database import epoch, observe_clock
+from .database import epoch, was_clock_off
+from .errors import InvalidTokenError
 from .models import RefreshToken
+from .secret import Secret, hide
 from .verifier import AccessToken
 
 
@@ -23,7 +25,7 @@ from .verifier import AccessToken
 class MintedToken:
     """A new token."""
 
-    raw: str = field(repr=False)
+    raw: Secret
     expires_at: int
     """Its ``exp``, in seconds since 1970."""
     expires_in: int = 0
@@ -38,10 +40,13 @@ class RefreshClaims:
 
     sid: str
     generation: int
+    expires_at: int
+    """``exp``, in seconds since 1970."""
     jti: str = field(repr=False)
+    arrived: float = field(compare=False)
+    """When the token was read, on the monotonic clock: before the request has waited for a cache or a database."""
 
 
-@sensitive_variables("raw")
 def mint_access(
     session: RefreshToken, *, now: datetime, request: HttpRequest | None, scope: str | None = None, audience: str = ""
 ) -> MintedToken:
@@ -49,7 +54,7 @@ def mint_access(
 
     Args:
         session: The session, with its user.
-        now: The database's time.
+        now: The database's time, which has been read with the session or before it started.
         request: For the hooks.
         scope: The granted scopes, separated by spaces; by default all of the session's.
         audience: The token's audience; by default the session's, else our first.
@@ -61,13 +66,9 @@ def mint_access(
     config = conf.get_config()
     if session.user is None:
         raise ValueError("A session without a user cannot have tokens.")
-    ahead = observe_clock(now, leeway=config.leeway)
-    here = issuer_clock()
-    # The earlier of two clocks, since a token from the future would be refused here and by every other service.
-    iat = int(min(epoch(now), here))
-    # A process whose clock is behind judges by that clock, so it has to know the end of the session on it.
-    ends_at = epoch(session.expires_at) + min(ahead, 0.0)
-    exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(ends_at))
+    # By the clock that revocations go by: what is issued after everyone was signed out must be younger than that.
+    iat = int(epoch(now))
+    exp = min(iat + int(config.access_token_lifetime.total_seconds()), int(epoch(session.expires_at)))
     token: dict[str, Any] = {
         "iss": config.issuer,
         "sub": session.subject,
@@ -89,22 +90,22 @@ def mint_access(
     given = claims.run(session.user, request=request, session=session)
     for contribution in given.values():
         token |= contribution
-    raw = jws.sign(token, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key)
+    raw = hide(jws.sign(token, typ=jws.ACCESS.typ, key=config.signing_keys.signing_key))
     limit = config.max_token_length
     if session.transport == RefreshToken.Transport.BROWSER:
         limit = min(limit, MAX_SIZE - len(config.cookies.access_name))
     if len(raw) > limit:
         raise _too_long(given, len(raw), limit)
-    expires_in = max(token["exp"] - int(here), 0)
+    # The hooks may have taken a while.
+    expires_in = min(max(token["exp"] - int(config.clock()), 0), token["exp"] - iat)
     return MintedToken(raw=raw, expires_at=token["exp"], expires_in=expires_in, scope=scope)
 
 
-@sensitive_variables("raw", "token")
 def mint_refresh(session: RefreshToken) -> MintedToken:
     """Mint the refresh token of the session's present generation.
 
-    The same generation gives the same token, as long as settings and key stay the same. This cannot fail, since nothing
-    in the token comes from outside.
+    The same generation gives the same token, as long as settings and key stay the same. Only its times are later if its
+    grace period has begun anew since. This cannot fail, since nothing in the token comes from outside.
     """
     config = conf.get_config()
     iat = int(epoch(session.rotated_at))
@@ -118,12 +119,11 @@ def mint_refresh(session: RefreshToken) -> MintedToken:
         "exp": exp,
         "jti": session.jti(session.generation),
     }
-    raw = jws.sign(token, typ=jws.REFRESH.typ, key=config.refresh_keys.signing_key)
+    raw = hide(jws.sign(token, typ=jws.REFRESH.typ, key=config.refresh_keys.signing_key))
     return MintedToken(raw=raw, expires_at=exp)
 
 
-@sensitive_variables()
-def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
+def read_refresh(raw: str | bytes | Secret, *, expired: bool = False) -> RefreshClaims:
     """Verify a refresh token as far as that is possible without the database.
 
     Args:
@@ -133,6 +133,7 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
     Raises:
         InvalidTokenError: with the reason.
     """
+    raw = hide(raw)
     config = conf.get_config()
     verified = jws.verify(
         raw,
@@ -142,14 +143,43 @@ def read_refresh(raw: str | bytes, *, expired: bool = False) -> RefreshClaims:
         audience=(config.issuer,),
         max_length=config.max_token_length,
         leeway=config.leeway.total_seconds(),
-        now=issuer_clock(),
+        now=config.clock(),
         ignore_times=expired,
     ).claims
-    return RefreshClaims(sid=verified["sid"], generation=verified["gen"], jti=verified["jti"])
+    return RefreshClaims(
+        arrived=stopwatch.seconds(),
+        sid=verified["sid"],
+        generation=verified["gen"],
+        expires_at=verified["exp"],
+        jti=verified["jti"],
+    )
 
 
-@sensitive_variables()
-def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
+def read_refresh_of(request: HttpRequest | None, raw: str | bytes | Secret, *, again: bool = False) -> RefreshClaims:
+    """Verify the refresh token of a request. The throttle needs its session first, and spares the view the work.
+
+    Args:
+        request: The request, on which the result is kept until it is asked for again.
+        raw: The refresh token as it was sent.
+        again: Whether it will be asked for again.
+
+    Raises:
+        InvalidTokenError: with the reason.
+    """
+    raw = hide(raw)
+    digest = hashlib.sha256(raw.reveal_bytes()).digest()
+    known, claims = vars(request).pop("_jwtauth_refresh", _NOTHING) if request is not None else _NOTHING
+    if claims is None or known != digest:
+        claims = read_refresh(raw)
+    if again:
+        vars(request)["_jwtauth_refresh"] = digest, claims
+    return claims
+
+
+_NOTHING: tuple[bytes, RefreshClaims | None] = b"", None
+
+
+def read_access(raw: str | bytes | Secret, *, expired: bool = False) -> AccessToken:
     """Verify an access token of ours, for any audience, as far as that is possible without the database.
 
     Args:
@@ -159,6 +189,16 @@ def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
     Raises:
         InvalidTokenError: with the reason.
     """
+    raw = hide(raw)
+    try:
+        return _read_access(raw, expired=expired)
+    except InvalidTokenError as error:
+        if not was_clock_off(error):
+            raise
+    return _read_access(raw, expired=expired)
+
+
+def _read_access(raw: Secret, *, expired: bool) -> AccessToken:
     config = conf.get_config()
     verified = jws.verify(
         raw,
@@ -169,10 +209,22 @@ def read_access(raw: str | bytes, *, expired: bool = False) -> AccessToken:
         max_length=config.max_token_length,
         leeway=config.leeway.total_seconds(),
         max_lifetime=config.access_token_lifetime.total_seconds(),
-        now=issuer_clock(),
+        now=config.clock(),
         ignore_times=expired,
     ).claims
     return AccessToken.from_claims(verified)
+
+
+def is_over(token: AccessToken, *, now: datetime) -> bool:
+    """Tell whether an access token is refused by everyone, even by servers whose clocks are minutes behind.
+
+    Args:
+        token: The token.
+        now: The database's time.
+    """
+    config = conf.get_config()
+    exp = min(token.expires_at, token.issued_at + config.access_token_lifetime)
+    return epoch(now) > (exp + config.clock_allowance).timestamp()
 
 
 def _too_long(given: Mapping[str, Mapping[str, Any]], length: int, limit: int) -> Exception:

@@ -5,7 +5,7 @@ import unicodedata
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth import authenticate, get_backends, get_user_model
+from django.contrib.auth import get_backends, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_login_failed
@@ -14,6 +14,8 @@ from django.db import DataError, connections, router
 from django.db.models import Model
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
+
+from .hash_upgrades import authenticate
 
 MAX_LENGTH = 256
 """How long a user name may be, unless the field of the user model is longer. The throttles look no further."""
@@ -27,13 +29,18 @@ def max_length() -> int:
     return max(_field().max_length or 0, MAX_LENGTH)
 
 
+def is_too_long(text: str) -> bool:
+    """Tell whether a text has more characters than a user name may have."""
+    return len(text) > MAX_LENGTH and len(text) > max_length()
+
+
 def normalize(text: str) -> str:
     """Return a user name as Django's forms read it: without spaces around it, and in Unicode's form NFKC.
 
     A name that is too long is not normalized, because that may take long.
     """
     text = text.strip()
-    return text if len(text) > max_length() else unicodedata.normalize("NFKC", text)
+    return text if is_too_long(text) else unicodedata.normalize("NFKC", text)
 
 
 def stored_form(text: str) -> str:
@@ -52,11 +59,21 @@ def is_value(text: str) -> bool:
     """Tell whether a text can be the name of a user, as far as the field knows."""
     try:
         stored_form(text)
-        # Some fields leave it to their validators, and then to the database.
-        _field().run_validators(_field().to_python(text))
+        # Some fields leave it to their validators, and then to the database. A foreign key has those of its target.
+        field = _field().target_field if _field().is_relation else _field()
+        field.run_validators(field.to_python(text))
     except NOT_A_VALUE:
         return False
     return True
+
+
+def find(text: str) -> AbstractBaseUser | None:
+    """Return the user of a name, found as Django's own backend finds it. One statement."""
+    model = get_user_model()
+    try:
+        return model._default_manager.get_by_natural_key(normalize(text))
+    except (model.DoesNotExist, model.MultipleObjectsReturned, *NOT_A_VALUE):
+        return None
 
 
 def lookup() -> str:
@@ -71,7 +88,7 @@ def shown(user: AbstractBaseUser) -> str:
     return str(_field().value_from_object(user) if isinstance(name, Model) else name)
 
 
-@sensitive_variables()
+@sensitive_variables()  # for the frames of backends and hashers, in Django's own reports
 def authenticate_by_name(request: HttpRequest, credentials: dict[str, Any]) -> AbstractBaseUser | None:
     """Call :func:`django.contrib.auth.authenticate` in such a way that each backend gets the name as it takes it.
 
@@ -83,13 +100,13 @@ def authenticate_by_name(request: HttpRequest, credentials: dict[str, Any]) -> A
     """
     field_name = get_user_model().USERNAME_FIELD
     if field_name not in credentials:
-        return authenticate(request=request, **credentials)
+        return authenticate(request, **credentials)
     name = credentials[field_name]
     others = {key: value for key, value in credentials.items() if key != field_name}
     for parameters in _calls(field_name):
         given = dict.fromkeys(parameters, name)
         try:
-            user = authenticate(request=request, **given, **others)
+            user = authenticate(request, **given, **others)
         except NOT_A_VALUE:
             if is_value(name):
                 raise

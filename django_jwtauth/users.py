@@ -5,14 +5,16 @@ default manager. Where backend and manager are Django's own, the row that was re
 same, and nothing more is read.
 """
 
+import contextlib
 import functools
 import itertools
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django.conf import settings
-from django.contrib.auth import get_user_model, load_backend
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.utils.module_loading import import_string
 
@@ -25,8 +27,57 @@ _MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def user_key(user: AbstractBaseUser) -> Any:
-    """Return the primary key of the user model's row. A model that inherits from it may have another key of its own."""
-    return getattr(user, get_user_model()._meta.pk.attname)
+    """Return the primary key of the user model's row. A model that inherits from it may have another key of its own.
+
+    Raises:
+        TypeError: if it is not a user of that model. A user of another issuer may have the key of one of ours.
+    """
+    model = get_user_model()
+    if not isinstance(user, model):
+        raise TypeError(f"{type(user).__name__} is not {model.__name__}: sessions belong to users of AUTH_USER_MODEL.")
+    return getattr(user, model._meta.pk.attname)
+
+
+def subject_of(user: AbstractBaseUser) -> str:
+    """Return the ``sub`` of a user.
+
+    Raises:
+        ImproperlyConfigured: if the user's ``SUBJECT_FIELD`` is empty or holds control characters.
+    """
+    return usable_subject(subject_if_any(user))
+
+
+def subject_if_any(user: AbstractBaseUser) -> str:
+    """Return the value of a user's ``SUBJECT_FIELD`` as text; empty if there is none."""
+    name = conf.get_config().subject_field
+    # The key of the user model's row: a model that inherits from it may have another key, perhaps another user's.
+    value = user_key(user) if name == "pk" else getattr(user, name, None)
+    return "" if value is None else str(value)
+
+
+def by_subjects(subjects: Iterable[str], *, using: str) -> dict[str, AbstractBaseUser]:
+    """Return the rows of users by their subjects, past managers and backends. One statement; none without subjects.
+
+    Args:
+        subjects: The subjects. Some may not be valid values of ``SUBJECT_FIELD``, if that was another field before.
+        using: The database of the users.
+    """
+    name = conf.get_config().subject_field
+    rows = get_user_model()._base_manager.using(using)
+    wanted = models.Q()
+    for subject in subjects:
+        with contextlib.suppress(ValueError, ValidationError):
+            rows.filter(**{name: subject})  # fails if it is not a valid value
+            wanted |= models.Q(**{name: subject})
+    return {subject_if_any(user): user for user in rows.filter(wanted)} if wanted else {}
+
+
+def usable_subject(subject: str) -> str:
+    """Return a subject if a token can carry it. Errors as for :func:`subject_of`."""
+    if not subject or not subject.isprintable():
+        name = conf.get_config().subject_field
+        raise ImproperlyConfigured(f"JWTAUTH['SUBJECT_FIELD'] = {name!r} gives no usable subject for a user.")
+    return subject
 
 
 def is_active(user: object) -> bool:
@@ -44,10 +95,7 @@ def is_admitted(user: AbstractBaseUser, backend: str) -> bool:
     Raises:
         TypeError: if the project's ``USER_AUTHENTICATION_RULE`` does not return a bool.
     """
-    if not is_active(user):
-        return False
-    can_authenticate = getattr(_backend(backend), "user_can_authenticate", None)
-    return (can_authenticate is None or bool(can_authenticate(user))) and _follows_rule(user)
+    return _is_admitted(user, _backend(backend))
 
 
 def backend_of(user: AbstractBaseUser, *, using: str) -> str | None:
@@ -93,16 +141,24 @@ def load(user: AbstractBaseUser, backend: str, *, using: str) -> AbstractBaseUse
     is_configured = not backend or backend in settings.AUTHENTICATION_BACKENDS
     if not is_active(user) or not is_configured:
         return None
+    loaded = _backend(backend)
     try:
-        given = _given(user, _backend(backend), using)
+        given = _given(user, loaded, using)
     except ObjectDoesNotExist:
         return None
-    return given if given is not None and is_admitted(given, backend) else None
+    return given if given is not None and _is_admitted(given, loaded) else None
+
+
+def _is_admitted(user: AbstractBaseUser, backend: Any) -> bool:
+    if not is_active(user):
+        return False
+    can_authenticate = getattr(backend, "user_can_authenticate", None)
+    return (can_authenticate is None or bool(can_authenticate(user))) and follows_rule(user)
 
 
 def _given(user: AbstractBaseUser, backend: Any, using: str) -> AbstractBaseUser | None:
     """Return what the backend gives for a user, or the default manager where the backend leaves it to that."""
-    if _can_load(backend) and type(backend).get_user is not import_string(_MODEL_BACKEND).get_user:
+    if _can_load(backend) and type(backend).get_user is not _class(_MODEL_BACKEND).get_user:
         return cast(AbstractBaseUser | None, backend.get_user(user_key(user)))
     manager: Any = get_user_model()._default_manager
     kind: Any = type(manager)
@@ -115,7 +171,7 @@ def _given(user: AbstractBaseUser, backend: Any, using: str) -> AbstractBaseUser
 def _can_load(backend: Any) -> bool:
     """Tell whether a backend can load users. Some only authenticate, or only grant permissions."""
     get_user = getattr(type(backend), "get_user", None)
-    return get_user is not None and get_user is not import_string(_BASE_BACKEND).get_user
+    return get_user is not None and get_user is not _class(_BASE_BACKEND).get_user
 
 
 @functools.cache
@@ -132,11 +188,21 @@ def _is_plain(manager: type[Any], queryset: type[Any]) -> bool:
     )
 
 
+@functools.cache
+def _class(path: str) -> Any:
+    return import_string(path)
+
+
 def _backend(path: str) -> Any:
-    return load_backend(path) if path else None
+    return _class(path)() if path else None
 
 
-def _follows_rule(user: AbstractBaseUser) -> bool:
+def follows_rule(user: AbstractBaseUser) -> bool:
+    """Tell whether the project's ``USER_AUTHENTICATION_RULE``, if there is one, accepts a user.
+
+    Raises:
+        TypeError: if it does not return a bool.
+    """
     source = conf.get_config().user_authentication_rule
     if source is None:
         return True

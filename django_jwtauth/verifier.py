@@ -1,50 +1,105 @@
 """Verify access tokens. Works in any Python service, without Django."""
 
-import contextlib
-import hashlib
+import copy
+import itertools
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from hashlib import sha256
+from types import NoneType
+from typing import Any, NoReturn, Self
 
 from ._core import jws
+from ._core.known_tokens import KnownToken, KnownTokens, Statement
 from ._core.remote import ASYMMETRIC_ALGORITHMS, Issuer, RemoteKeys, RemoteRevocations
+from .arguments import expect, expect_list
 from .errors import InsufficientScopeError, InvalidTokenError
-from .keys import Key, KeySet
+from .keys import KeySet
+from .secret import Secret, hide
 
 MIN_POLL_INTERVAL = timedelta(milliseconds=1)
 MAX_LEEWAY = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """An access token that has been verified; in Django REST framework it is ``request.auth``.
 
-    It holds what the token says, and never the token itself.
+    It holds what the token says, and never the token itself. Tokens with the same claims are equal.
     """
 
-    issuer: str
-    """``iss``: who issued it."""
-    subject: str
-    """``sub``: the user. Unique per issuer only."""
-    audience: tuple[str, ...]
-    """``aud``: the services it is meant for."""
-    client_id: str
-    """``client_id``: the client it was issued to."""
-    jti: str = field(repr=False)
-    """``jti``: the id of this token."""
-    sid: str
-    """``sid``: the id of the session it belongs to."""
-    scopes: frozenset[str]
-    """``scope``, split."""
-    issued_at: datetime
-    """``iat``, in UTC."""
-    expires_at: datetime
-    """``exp``, in UTC."""
-    claims: Mapping[str, Any] = field(repr=False, hash=False)
-    """All claims, as they were sent. This is a copy: changing it does not affect other requests."""
+    __slots__ = ("_claims", "_statement")
+    _statement: Statement
+    _claims: Mapping[str, Any]
+
+    def __init__(self, statement: Statement, claims: Mapping[str, Any] | None = None) -> None:
+        _set_statement(self, statement)
+        if claims is not None:
+            _set_claims(self, claims)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"An access token is read-only: {name!r} cannot be set.")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"An access token is read-only: {name!r} cannot be deleted.")
+
+    @property
+    def issuer(self) -> str:
+        """``iss``: who issued it."""
+        return self._statement.issuer
+
+    @property
+    def subject(self) -> str:
+        """``sub``: the user. Unique per issuer only."""
+        return self._statement.subject
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """``aud``: the services it is meant for."""
+        return self._statement.audience
+
+    @property
+    def client_id(self) -> str:
+        """``client_id``: the client it was issued to."""
+        return self._statement.registered["client_id"]  # type: ignore[no-any-return]
+
+    @property
+    def jti(self) -> str:
+        """``jti``: the id of this token."""
+        return self._statement.registered["jti"]  # type: ignore[no-any-return]
+
+    @property
+    def sid(self) -> str:
+        """``sid``: the id of the session it belongs to."""
+        return self._statement.registered["sid"]  # type: ignore[no-any-return]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """``scope``, split."""
+        return self._statement.scopes
+
+    @property
+    def issued_at(self) -> datetime:
+        """``iat``, in UTC."""
+        return datetime.fromtimestamp(self._statement.registered["iat"], UTC)
+
+    @property
+    def expires_at(self) -> datetime:
+        """``exp``, in UTC."""
+        return datetime.fromtimestamp(self._statement.registered["exp"], UTC)
+
+    @property
+    def registered(self) -> Mapping[str, Any]:
+        """Those of its claims that every request needs. Unlike ``claims``, reading them makes no copy."""
+        return self._statement.registered
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """All claims, as they were sent. This is a copy: changing it does not affect other requests."""
+        try:
+            return self._claims
+        except AttributeError:  # not computed before
+            _set_claims(self, claims := jws.reload(self._statement.payload))
+            return claims
 
     @property
     def actor(self) -> str:
@@ -56,19 +111,26 @@ class AccessToken:
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> "AccessToken":
         """Make an access token from claims that have been verified."""
-        aud = claims["aud"]
-        return cls(
-            issuer=claims["iss"],
-            subject=claims["sub"],
-            audience=(aud,) if isinstance(aud, str) else tuple(aud),
-            client_id=claims["client_id"],
-            jti=claims["jti"],
-            sid=claims["sid"],
-            scopes=frozenset(claims.get("scope", "").split()),
-            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-            claims=claims,
-        )
+        return cls(Statement.of(claims), claims)
+
+    def __eq__(self, other: object) -> bool:
+        return self.claims == other.claims if isinstance(other, AccessToken) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.issuer, self.jti))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AccessToken.from_claims, (dict(self.claims),)  # what is shared in memory cannot be copied or stored
+
+    def __repr__(self) -> str:
+        names = ("issuer", "subject", "audience", "client_id", "sid", "scopes", "issued_at", "expires_at")
+        return f"AccessToken({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+# What calling the class, and object.__setattr__(), find each time: every request makes an access token.
+_new = object.__new__
+_set_statement = AccessToken.__dict__["_statement"].__set__
+_set_claims = AccessToken.__dict__["_claims"].__set__
 
 
 class Verifier:
@@ -124,9 +186,18 @@ class Verifier:
             clock: Returns the time, in seconds since 1970; by default the machine's.
 
         Raises:
+            TypeError: if an argument is of a wrong type.
             ValueError: if the issuer or the audience is empty, an algorithm is unknown, a duration is out of range, or
                 a URL cannot be trusted.
         """
+        texts = {"issuer": issuer, "jwks_url": jwks_url, "revocations_url": revocations_url or ""}
+        expect(str, "a str", **texts)
+        if not isinstance(audience, str):
+            expect_list(str, "a str or a list of them", audience=audience)
+        expect((KeySet, NoneType), "a KeySet, such as KeySet([key])", keys=keys)
+        durations = {"poll_interval": poll_interval, "max_staleness": max_staleness, "timeout": timeout}
+        expect(timedelta, "a timedelta", **durations, leeway=leeway, max_lifetime=max_lifetime or timedelta())
+        expect(int, "an int", max_token_length=max_token_length, cache_size=cache_size)
         self.issuer = issuer
         self.audience = (audience,) if isinstance(audience, str) else tuple(audience)
         if not issuer or not self.audience or not all(self.audience):
@@ -141,7 +212,8 @@ class Verifier:
         self.max_lifetime = jws.YEAR_10000 if max_lifetime is None else max_lifetime.total_seconds()
         self.max_token_length = max_token_length
         self._clock = clock
-        self._cache = _VerifiedTokens(cache_size)
+        self._cache = KnownTokens(cache_size)
+        self._mark = b""
         self.revocations: RemoteRevocations | None = None
         if keys is not None:
             self.keys: jws.Keys = keys
@@ -164,7 +236,28 @@ class Verifier:
                 leeway=self.leeway,
             )
 
-    def verify(self, raw: str | bytes, *, scopes: Sequence[str] = (), now: float | None = None) -> AccessToken:
+    def variant(
+        self,
+        *,
+        audience: Sequence[str],
+        issuer: str | None = None,
+        keys: KeySet | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> Self:
+        """Return a verifier like this one, with another audience, and perhaps another issuer, other keys or a clock.
+
+        Both remember verified tokens in the same place, but neither finds those of the other. If the keys are fetched,
+        both share them and the revocation list.
+        """
+        other = copy.copy(self)
+        other.audience = tuple(audience)
+        other.issuer = self.issuer if issuer is None else issuer
+        other.keys = self.keys if keys is None else keys
+        other._clock = self._clock if clock is None else clock
+        other._mark = self._mark + next(_marks).to_bytes(8)
+        return other
+
+    def verify(self, raw: str | bytes | Secret, *, scopes: Sequence[str] = (), now: float | None = None) -> AccessToken:
         """Verify an access token: form, type, signature, claims, issuer, audience, times, revocation, in this order.
 
         Normally this needs no network: only the first tokens wait until the keys and the revocation list are there.
@@ -178,42 +271,83 @@ class Verifier:
             InvalidTokenError: with the ``reason`` why it is refused.
             InsufficientScopeError: if it is valid, but lacks a scope.
         """
+        raw = hide(raw)
         if isinstance(scopes, str):
             raise TypeError("scopes is a list of scopes, not a str.")
         if now is None:
             now = time.time() if self._clock is None else self._clock()
-        claims = self._verified_claims(raw)
-        jws.check_times(claims, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
-        if self.revocations is not None:
-            self.revocations.check(claims, now=now)
-        token = AccessToken.from_claims(claims)
-        if not token.scopes.issuperset(scopes):
-            raise InsufficientScopeError(" ".join(scopes))
-        return token
-
-    def _verified_claims(self, raw: str | bytes) -> dict[str, Any]:
-        """Return the claims of a token, checked for all that does not change with time; from the cache if possible."""
         if len(raw) > self.max_token_length:
             raise InvalidTokenError("invalid")
-        digest = _digest(raw)
-        if (entry := self._cache.get(digest)) is not None:
-            key, payload = entry
-            if self.keys.get(key.kid) is key:  # a key that has been replaced or withdrawn verifies nothing any more
-                return jws.reload(payload)
+        # A digest of the exact bytes, so that no token is kept in memory.
+        digest = sha256(raw.reveal_bytes()).digest()
+        known, claims = self._cache.get(self._mark + digest), None
+        if known is None or not (known.key_set is self.keys or self._is_trusted(known)):
+            known, claims = self._verified(raw, digest)
+        statement = known.statement
+        if not known.since <= now < known.until:
+            jws.check_times(statement.registered, leeway=self.leeway, now=now, max_lifetime=self.max_lifetime)
+        if self.revocations is not None:
+            self.revocations.check(statement.registered, now=now)
+        if scopes and not statement.scopes.issuperset(scopes):
+            raise InsufficientScopeError(" ".join(scopes))
+        return AccessToken(statement, claims)
+
+    def recall(self, digest: bytes, *, now: float) -> AccessToken | None:
+        """Return a token that has been verified before, if its key is still trusted and it is valid at this time.
+
+        ``None`` does not mean that the token is refused: only :meth:`verify` decides that.
+
+        Args:
+            digest: The SHA-256 digest of its exact bytes.
+            now: Seconds since 1970.
+
+        Raises:
+            InvalidTokenError: if the issuer's revocation list, if one is fetched, revokes the token or is too old.
+        """
+        known = self._cache.get(self._mark + digest)
+        if not (
+            known is not None
+            and known.since <= now < known.until
+            and (known.key_set is self.keys or self._is_trusted(known))
+        ):
+            return None
+        if self.revocations is not None:
+            self.revocations.check(known.statement.registered, now=now)
+        _set_statement(token := _new(AccessToken), known.statement)
+        return token
+
+    def _is_trusted(self, known: KnownToken) -> bool:
+        """Tell whether the key that has verified a token is still one of ours: not replaced, and not withdrawn."""
+        return self.keys.get(known.key.kid) is known.key
+
+    def _verified(self, raw: Secret, digest: bytes) -> tuple[KnownToken, dict[str, Any]]:
+        """Verify a token that is not known, and remember it by its digest. All is checked that never changes.
+
+        The claims that have been read come with it.
+        """
+        keys = self.keys
         signed = jws.verify(
             raw,
             profile=jws.ACCESS,
-            keys=self.keys,
+            keys=keys,
             issuer=self.issuer,
             audience=self.audience,
             max_length=self.max_token_length,
             ignore_times=True,  # the times are checked at each use, by verify()
         )
-        self._cache.put(digest, (signed.key, signed.payload))
-        return signed.claims
+        claims = signed.claims
+        known = KnownToken(
+            key=signed.key,
+            key_set=keys if keys.is_fixed else None,
+            statement=Statement.of(claims, signed.payload),
+            since=max(claims["iat"], claims.get("nbf", 0)) - self.leeway,
+            until=min(claims["exp"], claims["iat"] + self.max_lifetime) + self.leeway,
+        )
+        self._cache.put(self._mark + digest, known)
+        return known, claims
 
 
-def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessToken:
+def verify_any(raw: str | bytes | Secret, verifiers: Mapping[str, Verifier]) -> AccessToken:
     """Verify an access token of any of several issuers. The keys of an issuer verify its own tokens only.
 
     Args:
@@ -223,6 +357,7 @@ def verify_any(raw: str | bytes, verifiers: Mapping[str, Verifier]) -> AccessTok
     Raises:
         InvalidTokenError: with the ``reason`` why it is refused; ``invalid`` for a token of any other issuer.
     """
+    raw = hide(raw)
     if len(verifiers) == 1:
         (verifier,) = verifiers.values()
     else:
@@ -242,34 +377,8 @@ def _check_durations(*, poll_interval: timedelta, timeout: timedelta, leeway: ti
         )
 
 
-def _digest(raw: str | bytes) -> bytes:
-    """Return what the cache finds a token by: a digest of its exact bytes, so that no token is kept in memory."""
-    try:
-        return hashlib.sha256(raw.encode("ascii") if isinstance(raw, str) else raw).digest()
-    except UnicodeEncodeError:
-        raise InvalidTokenError("invalid") from None
+_marks = itertools.count()
+"""Separates the tokens of verifiers that share one cache.
 
-
-class _VerifiedTokens:
-    """A bounded cache that evicts the entry that has not been used for the longest time.
-
-    It has no lock: each operation of an ``OrderedDict`` is atomic, and a fork cannot leave a lock locked for ever.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[bytes, tuple[Key, bytes]] = OrderedDict()
-
-    def get(self, digest: bytes) -> tuple[Key, bytes] | None:
-        entry = self._entries.get(digest)
-        if entry is not None:
-            with contextlib.suppress(KeyError):  # another thread may have evicted it between these lines
-                self._entries.move_to_end(digest)
-        return entry
-
-    def put(self, digest: bytes, entry: tuple[Key, bytes]) -> None:
-        if self._size:
-            self._entries[digest] = entry
-            while len(self._entries) > self._size:
-                with contextlib.suppress(KeyError):
-                    self._entries.popitem(last=False)
+A token that one verifier has verified may be refused by another one, with another issuer or audience.
+"""

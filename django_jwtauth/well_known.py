@@ -7,12 +7,9 @@ import contextlib
 import functools
 import hashlib
 import json
-import logging
-import math
-import os
-import threading
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -23,11 +20,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from . import conf, revocation_cache
 from ._core.fetch import split_url
-from ._core.revocation_list import MAX_ENTRIES, RevocationList, SignedList
-from .database import epoch
 from .keys import Key
-
-logger = logging.getLogger("django_jwtauth")
+from .published_list import publisher
+from .refusals import unavailable
 
 JWKS_MAX_AGE = 60
 """How many seconds caches may keep the key set."""
@@ -35,10 +30,6 @@ METADATA_MAX_AGE = 300
 """How many seconds caches may keep the metadata."""
 REVOCATIONS_MAX_AGE = 1
 """How many seconds caches may keep the revocation list. The copy of the serving process may be just as old."""
-SIGNING_PERIOD = 30
-"""How many seconds a signed list is served, as long as nothing changes, before it is signed again."""
-REPLAY_SECONDS = 2 * SIGNING_PERIOD
-"""How many seconds an attacker who withholds newer lists can replay an old one."""
 
 _METHODS = "GET, HEAD, OPTIONS"
 
@@ -78,6 +69,10 @@ def public_document(make: Callable[..., PublicDocument | None]) -> Callable[...,
                 response = _answer(request, make(**kwargs))
             except Http404:
                 response = HttpResponseNotFound()
+            except Exception as error:  # a tenant's settings may be in the database
+                if unavailable(error) is None:
+                    raise
+                response = _answer(request, None)
         response["Access-Control-Allow-Origin"] = "*"
         return response
 
@@ -104,8 +99,54 @@ def jwks() -> PublicDocument:
 
 
 @public_document
-def metadata(path: str = "") -> PublicDocument:
+def metadata() -> PublicDocument:
     """The authorization server metadata (RFC 8414): where everything is that the project serves."""
+    return _metadata("")
+
+
+@public_document
+def metadata_for_path(path: str) -> PublicDocument:
+    """The same, for an issuer that has this path."""
+    return _metadata(path)
+
+
+@public_document
+def revocations() -> PublicDocument | None:
+    """The revocation list, signed. Without an asymmetric key it is a 404, because nobody else could verify it."""
+    return _published(only_changes=False)
+
+
+@public_document
+def revocation_changes() -> PublicDocument | None:
+    """What has changed in the revocation list lately, signed: for those who have fetched the list before."""
+    return _published(only_changes=True)
+
+
+def _published(*, only_changes: bool) -> PublicDocument | None:
+    key = _public_signing_key()
+    if key is None:
+        raise Http404
+    reading = revocation_cache.latest(max_age=REVOCATIONS_MAX_AGE)
+    if reading is None:
+        return None
+    config = conf.get_config()
+    document = publisher(config.tenant).document(
+        reading, config, key, changes=_from_list_to_changes(), only_changes=only_changes
+    )
+    return PublicDocument(
+        body=document.body, content_type="application/jwt", etag=document.etag, max_age=REVOCATIONS_MAX_AGE
+    )
+
+
+def _from_list_to_changes() -> str:
+    """Return where the changes are, relative to the list: proxies may serve both under another path and host."""
+    try:
+        return posixpath.relpath(reverse(revocation_changes), posixpath.dirname(reverse(revocations)))
+    except NoReverseMatch:
+        return ""  # the project has URLs of its own, without this document
+
+
+def _metadata(path: str) -> PublicDocument:
     issuer = conf.get_config().issuer
     parts = split_url(issuer)
     if parts.scheme not in ("https", "http") or path not in ("", parts.path.rstrip("/")):
@@ -131,92 +172,6 @@ def metadata(path: str = "") -> PublicDocument:
         **{f"{name}_auth_methods_supported": [method] for name, method in methods.items() if endpoints[name]},
     }
     return _json(about, "application/json", METADATA_MAX_AGE)
-
-
-@public_document
-def revocations() -> PublicDocument | None:
-    """The revocation list, signed. Without an asymmetric key it is a 404, because nobody else could verify it."""
-    key = _public_signing_key()
-    if key is None:
-        raise Http404
-    reading = revocation_cache.latest(max_age=REVOCATIONS_MAX_AGE)
-    if reading is None:
-        return None
-    config = conf.get_config()
-    issued_at = int(reading.started_at)
-    signed_list = SignedList(
-        revoked=_bounded(reading.value),
-        issued_at=issued_at,
-        expires_at=issued_at + REPLAY_SECONDS,
-        ttl=math.ceil(config.revocation_poll_interval.total_seconds()),
-        max_lifetime=math.ceil(config.access_token_lifetime.total_seconds()),
-    )
-    return _last_signed.get(signed_list, issuer=config.issuer, key=key)
-
-
-def _bounded(local: revocation_cache.LocalList) -> RevocationList:
-    """Return a list that others do not refuse as too long. If there are too many ids, one time replaces them all.
-
-    That revokes all older access tokens, also those of sessions that are alive; their clients refresh them.
-    """
-    if len(local.sids) + len(local.jtis) <= MAX_ENTRIES:
-        return local
-    times = [*local.sids.values(), *local.jtis.values()]
-    logger.error(
-        "More than %d sessions and tokens were revoked lately: one time is published instead of their ids.", MAX_ENTRIES
-    )
-    everyone = max(math.floor(epoch(max(times))), local.not_before)
-    return RevocationList(not_before=everyone)
-
-
-class _LastSigned:
-    """Remembers the last list that was signed, so that an unchanged list is signed once in a signing period."""
-
-    def __init__(self) -> None:
-        self.forget()
-        if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
-            os.register_at_fork(after_in_child=self.forget)
-
-    def forget(self) -> None:
-        """Start again with no list and a new lock."""
-        self._last: tuple[SignedList, str, Key, PublicDocument] | None = None
-        self._lock = threading.Lock()
-
-    def get(self, signed_list: SignedList, *, issuer: str, key: Key) -> PublicDocument:
-        """Return the document of this list: the last one, if it says the same."""
-        with self._lock:  # one thread signs and the others wait: sorting and signing a long list takes a second
-            return self._get(signed_list, issuer=issuer, key=key)
-
-    def _get(self, signed_list: SignedList, *, issuer: str, key: Key) -> PublicDocument:
-        last = self._last
-        if last is not None and last[1:3] == (issuer, key) and _is_same(last[0], signed_list):
-            # The new list is kept: next time it is the same object, and is not compared entry by entry.
-            self._last = (signed_list, issuer, key, last[3])
-            return last[3]
-        period = signed_list.issued_at // SIGNING_PERIOD
-        content = [issuer, key.kid, period, signed_list.content()]
-        document = PublicDocument(
-            body=signed_list.sign(issuer=issuer, key=key).encode(),
-            content_type="application/jwt",
-            etag=f"W/{_etag(json.dumps(content).encode())}",
-            max_age=REVOCATIONS_MAX_AGE,
-        )
-        self._last = (signed_list, issuer, key, document)
-        return document
-
-
-_last_signed = _LastSigned()
-
-
-def forget() -> None:
-    """Forget the document that was signed last, as if this process had just been started."""
-    _last_signed.forget()
-
-
-def _is_same(one: SignedList, other: SignedList) -> bool:
-    """Tell whether two lists say the same and belong to the same signing period. Fast, because they may be long."""
-    first, second = (replace(each, issued_at=each.issued_at // SIGNING_PERIOD, expires_at=0) for each in (one, other))
-    return first == second
 
 
 def _public_signing_key() -> Key | None:

@@ -9,6 +9,8 @@ from django.conf import settings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import django_jwtauth
+
 # autodoc imports the package, and its models need an app registry.
 settings.configure(
     SECRET_KEY="only-for-building-the-documentation-0123456789",  # noqa: S106 - it signs nothing
@@ -20,9 +22,9 @@ django.setup()
 project = "django-jwtauth"
 author = "The django-jwtauth developers"
 copyright = "2026, The django-jwtauth developers"
-release = "0.1.0"
+release = django_jwtauth.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # Exceptions of Django and REST framework, whose documentation is not linked.

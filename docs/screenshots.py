@@ -22,7 +22,7 @@ from tests.browser.keyboard import Keyboard  # noqa: E402
 
 IMAGES = Path(__file__).parent / "images"
 LIST = "/admin/django_jwtauth/refreshtoken/"
-WIDTH = 1400
+WIDTH = 1280
 PAGE_SIZE = {"width": 1120, "height": 1010}
 # Both use the system font. This one makes the pictures look the same on every machine.
 FONT = """

@@ -20,6 +20,8 @@ These environment variables are read:
     The origin of the page that may call this service. When debugging is off, no page may unless this is set.
 ``DEMO_DATABASE``, ``DEMO_REFRESH_GRACE_PERIOD``, ``DEMO_REVOCATION_POLL_INTERVAL``
     Another database file and shorter times (in seconds), for ``manage.py demo --check``.
+``DEMO_RECENT_LOGIN``
+    How many seconds a sign-in counts as recent, which cancelling an order requires: 300 by default.
 ``DEMO_STOCK_SETTINGS_MODULE``
     Other settings for the stock service that ``manage.py demo`` starts.
 """
@@ -191,6 +193,10 @@ CACHES = {
 
 # The start page links to the other service.
 STOCK_URL = os.environ.get("DEMO_STOCK_URL", "http://127.0.0.1:8001")
+
+
+# How recent a sign-in must be to cancel an order.
+RECENT_LOGIN = timedelta(seconds=float(os.environ.get("DEMO_RECENT_LOGIN", "300")))
 
 
 # Log sign-outs, revocations and stolen refresh tokens to the console.

@@ -1,19 +1,44 @@
 """What all tests share."""
 
+import gc
+import os
+
 import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.db.backends.signals import connection_created
 from rest_framework.test import APIClient
 
-from django_jwtauth import conf, revocation_cache, sessions
+from django_jwtauth import conf, outages, revocation_cache, sessions
+from django_jwtauth._core import events
 from django_jwtauth.models import RefreshToken
 from tests.tools.clocks import stop_clock
 
 # A few examples of each property at once, and many in `tox -e long`. A busy machine is no failure.
-hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
+hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=400, deadline=None)
 hypothesis.settings.load_profile("quick")
+
+
+def _reverse_rows(connection, **kwargs):
+    """Let SQLite return rows that nobody has ordered in the opposite order; so no test can depend on it."""
+    connection.connection.execute("PRAGMA reverse_unordered_selects = ON")
+
+
+if os.environ.get("JWTAUTH_TEST_ROWS") == "reversed":
+    connection_created.connect(_reverse_rows)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection():
+    """Thousands of tests are collected, and all of them stay: the garbage collector would look through them in vain."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +47,8 @@ def _clean_process_state():
     cache.clear()
     revocation_cache.forget()
     conf.forget()
+    outages.forget()
+    events.forget()
 
 
 @pytest.fixture(autouse=True)

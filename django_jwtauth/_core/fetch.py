@@ -1,19 +1,26 @@
 """One GET request with limits: of time, of size, and to the one URL that is trusted."""
 
+import contextlib
 import functools
 import http.client
 import io
 import ipaddress
 import socket
 import ssl
-import time
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from .clock import stopwatch
+
 _CHUNK = 64 * 1024
+
+at_hand: dict[str, Callable[[], bytes]] = {}
+"""Documents that are not fetched, by URL. Only tests of projects have any: see :mod:`django_jwtauth.test`."""
 
 
 class FetchError(Exception):
@@ -21,11 +28,40 @@ class FetchError(Exception):
 
     Attributes:
         status: The HTTP status, if that is the problem; else 0.
+        reason: A word for programs: ``unreachable``, if there was no answer; ``status``, for a status that is not 200;
+            else ``refused``: the document cannot be trusted.
+        url: What was fetched, without its query, which may hold a secret; empty if it did not come to that.
     """
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, *, unreachable: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.reason = "unreachable" if unreachable else "status" if status else "refused"
+        self.url = ""
+
+    @property
+    def likely_cause(self) -> str:
+        """A sentence about what is probably wrong; empty if nobody knows."""
+        for begins, cause in _CAUSES_BY_TEXT.items():
+            if begins in str(self):
+                return cause
+        return _CAUSES_BY_STATUS.get(self.status, _CAUSES_BY_STATUS.get(self.status // 100, ""))
+
+
+_CAUSES_BY_STATUS = {
+    404: "A Django issuer needs an asymmetric key, and django_jwtauth.urls_well_known in its root URLs",
+    401: "Everybody must be able to read it, without signing in",
+    403: "Everybody must be able to read it, without signing in",
+    3: "Name the address to which it leads in TRUSTED_ISSUERS, as jwks_url or revocations_url",
+    5: "The issuer, or a proxy before it, has failed; its log says why",
+}
+_CAUSES_BY_TEXT = {
+    "CERTIFICATE": "This machine does not trust the certificate of the issuer",
+    "no connection": "The issuer is not running, or cannot be reached from here",
+    "no answer within": "The issuer, or the network between, is slow; a longer 'timeout' in TRUSTED_ISSUERS may help",
+    "not a JSON object": "The address leads to something else, such as a page",
+    "metadata of another issuer": "The issuer in TRUSTED_ISSUERS must be the issuer's own ISSUER, to the last slash",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +133,24 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
     Raises:
         FetchError: saying what went wrong.
     """
+    try:
+        return _fetch(url, accept=accept, limit=limit, timeout=timeout, etag=etag)
+    except FetchError as error:
+        error.url = without_query(url)
+        raise
+
+
+def without_query(url: str) -> str:
+    """Return a URL as it may be shown in a log."""
+    return url.partition("?")[0]
+
+
+def _fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str) -> FetchedDocument | None:
+    if url in at_hand:
+        return FetchedDocument(body=at_hand[url](), etag="")
     headers = {"Accept": accept, "User-Agent": "django-jwtauth", **({"If-None-Match": etag} if etag else {})}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # check_url() has seen it
-    deadline = time.monotonic() + timeout
+    deadline = stopwatch.seconds() + timeout
     try:
         with _opener(deadline, through_proxy=not is_loopback(urlsplit(url).hostname or "")).open(
             request, timeout=timeout
@@ -114,14 +165,14 @@ def fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str = "") 
         what = "a redirect, which is not followed" if 300 <= error.code < 400 else str(error.code)
         raise FetchError(f"the answer was {what}", error.code) from None
     except TimeoutError:
-        raise FetchError(f"no answer within {timeout:g} seconds") from None
+        raise FetchError(f"no answer within {timeout:g} seconds", unreachable=True) from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise FetchError(f"no answer within {timeout:g} seconds") from None
+            raise FetchError(f"no answer within {timeout:g} seconds", unreachable=True) from None
         # Quoted: it may be the text of a proxy.
-        raise FetchError(f"no connection: {str(error.reason)!r}") from None
+        raise FetchError(f"no connection: {str(error.reason)!r}", unreachable=True) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise FetchError(f"no valid answer: {error!r}") from None
+        raise FetchError(f"no valid answer: {error!r}", unreachable=True) from None
 
 
 def _read(response: Any, limit: int) -> bytes:
@@ -132,7 +183,7 @@ def _read(response: Any, limit: int) -> bytes:
             raise FetchError(f"the document has more than {limit} bytes")
     length = response.headers.get("Content-Length", "")
     if length.isdecimal() and int(length) != len(body):
-        raise FetchError("the connection broke off")
+        raise FetchError("the connection broke off", unreachable=True)
     return bytes(body)
 
 
@@ -168,7 +219,7 @@ class _TimedConnection:
 
     def _connect_in_time(self, address: Any, timeout: Any, source_address: Any = None) -> Any:
         """Try all addresses of the host before the deadline."""
-        found = socket.getaddrinfo(address[0], address[1], type=socket.SOCK_STREAM)
+        found = _addresses(address[0], address[1], self._deadline)
         failures = []
         for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
             sock = socket.socket(family, kind, protocol)
@@ -180,13 +231,47 @@ class _TimedConnection:
                 sock.close()
                 failures.append(str(error))
             else:
+                sock.settimeout(_remaining(self._deadline))  # for the TLS handshake
                 return sock
         _remaining(self._deadline)  # raises TimeoutError, if that is the cause
         raise OSError("; ".join(failures))
 
+    def _tunnel(self) -> None:
+        """Ask a proxy to connect us (``CONNECT``), by the same deadline."""
+        sock = self.sock
+        self.sock = _TimedSocket(sock, self._deadline)
+        super()._tunnel()  # type: ignore[misc]
+        sock.settimeout(_remaining(self._deadline))
+        self.sock = sock  # TLS needs the socket itself
+
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         self.sock = _TimedSocket(self.sock, self._deadline)
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[Any]:
+    """Look up a host before the deadline. Name services may take as long as they like, so a thread asks them."""
+    with contextlib.suppress(socket.gaierror):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answers.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads are allowed, or the interpreter is about to end
+        ask()
+    else:
+        thread.join(_remaining(deadline))
+    answer = answers[0] if answers else TimeoutError()
+    if isinstance(answer, OSError):
+        raise answer
+    return list(answer)
 
 
 class _HTTPConnection(_TimedConnection, http.client.HTTPConnection):
@@ -256,7 +341,7 @@ class _TimedReader(io.RawIOBase):
 
 
 def _remaining(deadline: float) -> float:
-    remaining = deadline - time.monotonic()
+    remaining = deadline - stopwatch.seconds()
     if remaining <= 0:
         raise TimeoutError
     return remaining

@@ -5,6 +5,7 @@ from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import PyJWTError
 
 from ..errors import InvalidKeyError
+from ..secret import Secret
 
 CURVES: dict[str, type[ec.EllipticCurve]] = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -66,26 +67,29 @@ def check_asymmetric(public: object, alg: str) -> None:
         raise InvalidKeyError(unsupported(alg))
 
 
-def check_secret(secret: bytes, alg: str) -> None:
+def check_secret(secret: Secret, alg: str) -> None:
     """Refuse a secret that is too short, publicly known, or really a public key.
 
     Args:
-        secret: The secret.
+        secret: The secret, as bytes.
         alg: The algorithm it is to be used with, one of :data:`HMAC_BYTES`.
 
     Raises:
         InvalidKeyError: saying what is wrong.
     """
+    problem = ""
     try:
         # Refuses public keys and certificates in PEM, DER, SSH or JWK form (algorithm confusion).
-        ALGORITHMS[alg].prepare_key(secret)
+        ALGORITHMS[alg].prepare_key(secret.reveal())
     except PyJWTError as error:
-        raise InvalidKeyError(f"This cannot be an {alg} secret: {error}") from None
+        problem = str(error)
+    if problem:
+        raise InvalidKeyError(f"This cannot be an {alg} secret: {problem}")
     if len(secret) < HMAC_BYTES[alg]:
         raise InvalidKeyError(
             f"A secret for {alg} must have at least {HMAC_BYTES[alg]} bytes, this one has {len(secret)}."
         )
-    if secret in _KNOWN_SECRETS or len(set(secret)) < 5:
+    if secret.reveal() in _KNOWN_SECRETS or len(set(secret.reveal())) < 5:
         raise InvalidKeyError("This secret is publicly known or trivial to guess.")
 
 

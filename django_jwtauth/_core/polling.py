@@ -5,11 +5,14 @@ locks: the parent's thread does not exist in the child, and a lock that it held 
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from .clock import process_time, stopwatch
 
 T = TypeVar("T")
 
@@ -30,14 +33,22 @@ class Reading(Generic[T]):
     @property
     def age(self) -> float:
         """In seconds. The monotonic clock stops while a machine sleeps, and the other one may be set back."""
-        return max(time.monotonic() - self.started, time.time() - self.started_at)
+        passed = time.time() - self.started_at
+        if passed < 0 and ("freezegun" in sys.modules or "time_machine" in sys.modules):
+            passed = -passed  # a test has come back from the future, in which this was read
+        return max(stopwatch.seconds() - self.started, passed)
 
 
 _all: "weakref.WeakSet[CachedValue[Any]]" = weakref.WeakSet()
 
 
+def cached_values() -> "list[CachedValue[Any]]":
+    """Return all values of this process."""
+    return list(_all)
+
+
 def _forget_all() -> None:
-    for cached in list(_all):
+    for cached in cached_values():
         cached.forget()
 
 
@@ -91,47 +102,64 @@ class CachedValue(Generic[T]):
     def fresh(self, *, interval: float, patience: float) -> Reading[T] | None:
         """Return the latest reading. If it is older than the interval, the value is read first.
 
-        While one thread reads, the others use the old value if it is younger than two intervals, and wait otherwise.
-        If the value cannot be read, the old one is returned.
+        While one thread reads, the others use the old value if it is younger than two intervals, and wait otherwise:
+        but not for an attempt that has already taken longer than their patience. So a source that hangs holds up
+        whoever asks in the beginning, and not one request after the other. If the value cannot be read, the old one is
+        returned.
 
         Args:
             interval: In seconds.
             patience: How many seconds to wait at most.
         """
         age, lock = self.age(), self._lock
-        if age > interval and lock.acquire(timeout=patience if age > 2 * interval else 0):
-            try:
-                if self.age() > interval and time.monotonic() >= self._retry_at:
-                    self._begin()
-                    self._attempt()
-            finally:
+        if age > interval and lock.acquire(timeout=self._left(patience) if age > 2 * interval else 0):
+            if self.age() > interval and stopwatch.seconds() >= self._retry_at:
+                self._begin()
+                self._attempt_and_release(lock, patience)
+            else:
                 lock.release()
         return self._latest
+
+    def _attempt_and_release(self, lock: threading.Lock, patience: float) -> None:
+        """Try to read the value, and release the lock when that has ended.
+
+        Args:
+            lock: The lock, which the caller holds.
+            patience: How many seconds to wait at most, if this method can tell.
+        """
+        try:
+            self._attempt()
+        finally:
+            lock.release()
+
+    def _left(self, patience: float) -> float:
+        """Return how much patience is left for the attempt that is under way."""
+        return max(patience - (stopwatch.seconds() - self._began), 0.0) if self._busy else patience
 
     def _begin(self) -> None:
         """Record that an attempt begins. The caller holds the lock."""
         self._busy = True
-        self._began = time.monotonic()
+        self._began = stopwatch.seconds()
 
     def _attempt(self) -> None:
         """Try to read the value. The caller has called :meth:`_begin`."""
-        latest, started_at, changed = self._latest, time.time(), self._changed
+        latest, started_at, changed = self._latest, process_time(), self._changed
         try:
             value = self.read(latest.value if latest else None)
         except self.expected_errors as error:
             self._failed += 1
             backoff = FIRST_BACKOFF_SECONDS * 2 ** min(self._failed - 1, 30)
-            self._retry_at = time.monotonic() + min(backoff, MAX_BACKOFF_SECONDS)
+            self._retry_at = stopwatch.seconds() + min(backoff, MAX_BACKOFF_SECONDS)
             self.report(error)
         else:
             if changed is self._changed:  # else all was forgotten meanwhile, and this value belongs to that
                 self._failed, self._retry_at = 0, float("-inf")
-                self._took = time.monotonic() - self._began
+                self._took = stopwatch.seconds() - self._began
                 self._latest = Reading(value=value, started=self._began, started_at=started_at)
         finally:
             with self._changed:
                 self._busy = False
-                self._ended = time.monotonic()
+                self._ended = stopwatch.seconds()
                 self._attempts += 1
                 self._changed.notify_all()
 
@@ -160,6 +188,14 @@ class PolledValue(CachedValue[T]):
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._requested = False
+        self._requested_at = float("-inf")  # on the monotonic clock
+
+    def stop(self) -> None:
+        """Start again as :meth:`forget` does, and let the thread end. No reading is under way after that."""
+        with self._lock:
+            wake = self._wake
+            self.forget()
+        wake.set()
 
     def current(self) -> Reading[T] | None:
         """Return the latest reading, normally without waiting.
@@ -177,7 +213,7 @@ class PolledValue(CachedValue[T]):
                     self._wake_thread()
                     # Wait for one attempt, not for the age: a slow reading may give a value that is past the limit.
                     goal = self._attempts + 1
-                    self._changed.wait_for(lambda: self._attempts >= goal, self.timeout)
+                    self._changed.wait_for(lambda: self._attempts >= goal, self._left(self.timeout))
         return self._latest
 
     def refresh(self, *, cooldown: float, patience: float) -> None:
@@ -189,7 +225,7 @@ class PolledValue(CachedValue[T]):
         """
         has_thread = self._has_thread()
         with self._changed:
-            is_due = time.monotonic() - self._began >= cooldown
+            is_due = stopwatch.seconds() - self._began >= cooldown
             if self._failed or not (self._busy or is_due):
                 return
             if has_thread:
@@ -199,7 +235,7 @@ class PolledValue(CachedValue[T]):
                 return
         if is_due and self._lock.acquire(timeout=0):
             try:
-                if time.monotonic() - self._began >= cooldown:  # another thread may have read it between these lines
+                if stopwatch.seconds() - self._began >= cooldown:  # another thread may have read it between these lines
                     self._begin()
                     self._attempt()
             finally:
@@ -207,9 +243,16 @@ class PolledValue(CachedValue[T]):
 
     def _wake_thread(self) -> None:
         """Make the thread read now, unless it is reading. The caller holds the condition."""
-        if not self._busy:
+        if not (self._busy or self._requested):
             self._requested = True
-            self._wake.set()
+            self._requested_at = stopwatch.seconds()
+        self._wake.set()
+
+    def _left(self, patience: float) -> float:
+        """Return how much patience is left for the attempt that is under way, or that the thread was asked for."""
+        if self._requested and not self._busy:
+            return max(patience - (stopwatch.seconds() - self._requested_at), 0.0)
+        return super()._left(patience)
 
     def _has_thread(self) -> bool:
         """Start the thread if necessary, and tell whether there is one."""
@@ -231,13 +274,17 @@ class PolledValue(CachedValue[T]):
         """Tell whether the thread is to go on. Called by the thread, under the lock of the condition."""
         return True
 
+    def is_past(self, wake: threading.Event) -> bool:
+        """Tell whether all was forgotten since a thread began. Arguments as for :meth:`stops`."""
+        return wake is not self._wake
+
     def stops(self, wake: threading.Event) -> bool:
         """Tell whether a thread has to end: nobody needs it, or all was forgotten and it belongs to the past.
 
         Args:
             wake: What wakes that thread.
         """
-        if wake is not self._wake:
+        if self.is_past(wake):
             return True
         with self._changed:
             if self._requested or self.is_needed():
@@ -247,14 +294,17 @@ class PolledValue(CachedValue[T]):
 
     def run_once(self) -> float:
         """Read the value if it is time, and return how many seconds to pause. Called by the thread."""
-        with self._lock:
+        lock = self._lock
+        with lock:
+            if lock is not self._lock:
+                return 0.0  # all was forgotten while this thread waited
             with self._changed:
-                if is_time := self._requested or time.monotonic() >= self._due():
+                if is_time := self._requested or stopwatch.seconds() >= self._due():
                     self._requested = False
                     self._begin()
             if is_time:
                 self._attempt()
-        return max(self._due() - time.monotonic(), 0.0)
+        return max(self._due() - stopwatch.seconds(), 0.0)
 
     def _due(self) -> float:
         """Return when to read next, on the monotonic clock."""
@@ -272,7 +322,7 @@ def _waker(wake: threading.Event) -> Any:
 
 def _poll(reference: "weakref.ref[PolledValue[Any]]", wake: threading.Event) -> None:
     """Run in the thread. It keeps the value alive while it reads, not while it sleeps; so both can end."""
-    while (polled := reference()) is not None:
+    while (polled := reference()) is not None and not polled.is_past(wake):
         pause = polled.run_once()
         if polled.stops(wake):
             return

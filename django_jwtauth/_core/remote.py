@@ -1,18 +1,18 @@
 """Another issuer's keys and revocation list. Threads of their own fetch them, so that requests do not wait."""
 
 import logging
-import time
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
 from ..keys import Key
-from . import jws
-from .fetch import FetchError, check_url, fetch
+from . import events, jws
+from .clock import process_time, stopwatch
+from .fetch import FetchError, check_url, fetch, without_query
 from .key_rules import CURVES, MAX_KID_LENGTH, RSA_ALGORITHMS
-from .polling import PolledValue
-from .revocation_list import MAX_BYTES, SignedList
+from .polling import PolledValue, cached_values
+from .revocation_list import MAX_BYTES, SignedChanges, SignedList
 
 logger = logging.getLogger("django_jwtauth")
 
@@ -30,6 +30,9 @@ UNKNOWN_KID_SECONDS = 30.0
 """How often an unknown ``kid`` may cause a fetch."""
 UNKNOWN_KID_PATIENCE_SECONDS = 1.0
 """How long a request with an unknown ``kid`` waits for it."""
+
+CHANGES_PAUSE_SECONDS = 60.0
+"""For how long the whole list is fetched each time, after what has changed was not to be had or not to be trusted."""
 
 _KTY = {"RSA": RSA_ALGORITHMS, "EC": tuple(CURVES), "OKP": ("EdDSA",)}
 _PRIVATE_MEMBERS = frozenset(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"])  # RFC 7518 section 6, AKP drafts
@@ -91,8 +94,8 @@ class Issuer:
 
     def _find(self, member: str, default: str) -> str:
         # Without a lock, which would have to survive forks: two threads may fetch the metadata twice.
-        if self._metadata is None or time.monotonic() >= self._metadata_until:
-            self._metadata_until = time.monotonic() + METADATA_SECONDS
+        if self._metadata is None or stopwatch.seconds() >= self._metadata_until:
+            self._metadata_until = stopwatch.seconds() + METADATA_SECONDS
             try:
                 self._metadata = self._fetch_metadata()
             except FetchError:
@@ -120,12 +123,14 @@ class Issuer:
                 return {}
             raise
         if metadata.get("issuer") != self.issuer:
-            raise FetchError(f"{url} is the metadata of another issuer")  # RFC 8414 section 3.3
+            raise FetchError(f"{without_query(url)} is the metadata of another issuer")  # RFC 8414 section 3.3
         return metadata
 
 
 class RemoteKeys(PolledValue[Mapping[str, Key]]):
     """The keys of another issuer, found by their ``kid``."""
+
+    is_fixed = False
 
     def __init__(self, issuer: Issuer, *, algorithms: Collection[str]) -> None:
         """Prepare; nothing is fetched before the first use.
@@ -134,7 +139,7 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
             issuer: Whose keys they are.
             algorithms: The algorithms that are trusted; keys for others are left out.
         """
-        self._issuer = issuer
+        self.source = issuer
         self._algorithms = tuple(algorithms)
         super().__init__(interval=KEYS_SECONDS, timeout=issuer.timeout)
 
@@ -160,22 +165,27 @@ class RemoteKeys(PolledValue[Mapping[str, Key]]):
         Raises:
             FetchError: if it cannot be fetched, or must not be trusted.
         """
-        url = self._issuer.find_jwks()
+        url = self.source.find_jwks()
         accept = "application/jwk-set+json, application/json"
         try:
             keys = read_jwks(_fetch_object(url, accept=accept, timeout=self.timeout), algorithms=self._algorithms)
         except FetchError:
-            self._issuer.look_again()
+            self.source.look_again()
             raise
         if not keys:
-            logger.warning("%r publishes no key that can be used: all its tokens are refused.", self._issuer.issuer)
+            detail = (
+                "It publishes no key that can be used: all its tokens are refused. "
+                f"It needs an asymmetric key for one of {', '.join(self._algorithms)}."
+            )
+            about = {"issuer": self.source.issuer, "url": without_query(url), "detail": detail}
+            events.KEYS_UNAVAILABLE.write(reason="no_key", **about)
         # The same key stays the same object: the cache of verified tokens compares objects.
         known = {(key.kid, key.alg, key.thumbprint): key for key in (last or {}).values()}
         return {key.kid: known.get((key.kid, key.alg, key.thumbprint), key) for key in keys}
 
     def report(self, error: Exception) -> None:
         """Log that the keys cannot be fetched."""
-        _log("The keys", self._issuer.issuer, error)
+        _tell(events.KEYS_UNAVAILABLE, self.source.issuer, error)
 
 
 class RemoteRevocations(PolledValue[SignedList]):
@@ -201,12 +211,17 @@ class RemoteRevocations(PolledValue[SignedList]):
             fail_open: Whether tokens are accepted after that, unless they are on the last list.
             leeway: In seconds: how far clocks may differ.
         """
-        self._issuer = issuer
+        self.source = issuer
         self._keys = keys
         self._max_staleness = max_staleness
         self._fail_open = fail_open
         self._leeway = leeway
         super().__init__(interval=interval, timeout=issuer.timeout)
+
+    def forget(self) -> None:
+        """Start again with no list."""
+        super().forget()
+        self._changes_from = float("-inf")  # on the monotonic clock
 
     def check(self, claims: Mapping[str, Any], *, now: float | None = None) -> None:
         """Refuse an access token that has been revoked. Normally without waiting for anything.
@@ -230,28 +245,85 @@ class RemoteRevocations(PolledValue[SignedList]):
             raise InvalidTokenError("revoked")
 
     def read(self, last: SignedList | None) -> SignedList:
+        """Fetch what has changed since the last reading; or the list, if that is not to be had, or not enough.
+
+        Raises:
+            FetchError: if the list cannot be fetched, or must not be trusted.
+        """
+        url, now = self.source.find_revocations(), process_time()
+        if last is not None and last.issued_at > now + self._leeway:
+            last = None  # the clock has been set back since, so this list seems to come from the future
+        # After two failures the list is fetched, once: perhaps only the other address is dead.
+        may_follow = self._failed % 3 < 2 and stopwatch.seconds() >= self._changes_from
+        if last is not None and last.changes and may_follow:
+            followed = self._follow(url, last)
+            if followed is not None:
+                return followed
+        return self._read_list(url, last)
+
+    def _follow(self, url: str, last: SignedList) -> SignedList | None:
+        """Fetch what has changed since a list; ``None`` if that does not lead to the present list.
+
+        Args:
+            url: Where the list is.
+            last: The list.
+
+        Raises:
+            FetchError: if there is no answer, or the server says that it cannot give one now. To ask it for the list
+                would take longer, and make things worse.
+        """
+        try:
+            fetched = fetch(
+                _resolve(url, last.changes, allow_http=self.source.allow_http),
+                accept="application/jwt",
+                limit=MAX_BYTES,
+                timeout=self.timeout,
+                etag=last.etag if last.follows else "",
+            )
+            if fetched is None:
+                return None if self._has_expired(last) else last
+            changes = SignedChanges.read(
+                fetched.body, issuer=self.source.issuer, keys=self._keys, leeway=self._leeway, now=process_time()
+            )
+        except FetchError as error:
+            if not 300 <= error.status < 500:
+                raise
+            self._report_changes(error)
+            return None
+        except InvalidTokenError as error:
+            self._report_changes(FetchError(f"the changes are refused: {error.reason}"))
+            return None
+        if changes.issued_at < last.issued_at:  # see _read_list()
+            return None if self._has_expired(last) else last
+        return last.follow(changes, etag=fetched.etag)
+
+    def _report_changes(self, error: FetchError) -> None:
+        """Log that the changes cannot be used, and fetch the list instead for a while."""
+        self._changes_from = stopwatch.seconds() + CHANGES_PAUSE_SECONDS
+        _tell(events.REVOCATIONS_UNAVAILABLE, self.source.issuer, error)
+
+    def _read_list(self, url: str, last: SignedList | None) -> SignedList:
         """Fetch the list, unless the server says that the copy at hand is still the current one.
 
         Raises:
             FetchError: if the list cannot be fetched, or must not be trusted.
         """
-        url = self._issuer.find_revocations()
-        etag = last.etag if last else ""
+        etag = last.etag if last and not last.follows else ""
         try:
             fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
         except FetchError:
-            self._issuer.look_again()
+            self.source.look_again()
             raise
-        now = time.time()
+        now = process_time()
         if fetched is None:
             # Nobody has signed this answer ("not modified"), so it cannot prolong the life of the copy at hand.
-            if last is None or now >= last.expires_at + self._leeway:
+            if last is None or self._has_expired(last):
                 raise FetchError("the server sends no newer list, and the copy at hand has expired")
             return last
         try:
             signed_list = SignedList.read(
                 fetched.body,
-                issuer=self._issuer.issuer,
+                issuer=self.source.issuer,
                 keys=self._keys,
                 leeway=self._leeway,
                 now=now,
@@ -262,14 +334,27 @@ class RemoteRevocations(PolledValue[SignedList]):
         if last is not None and signed_list.issued_at < last.issued_at:
             # From another process of the issuer, whose clock or copy is some seconds behind: it is treated like "not
             # modified". If somebody withholds newer lists, that works only until the copy at hand expires.
-            if now >= last.expires_at + self._leeway:
+            if self._has_expired(last):
                 raise FetchError("the list is older than the copy at hand, which has expired")
             return last
         return signed_list
 
+    def _has_expired(self, last: SignedList) -> bool:
+        return process_time() >= last.expires_at + self._leeway
+
     def report(self, error: Exception) -> None:
         """Log that the list cannot be fetched."""
-        _log("The revocation list", self._issuer.issuer, error)
+        _tell(events.REVOCATIONS_UNAVAILABLE, self.source.issuer, error)
+
+
+def forget(issuer: str) -> None:
+    """Forget the keys and the revocation list of an issuer, as if this process had just been started.
+
+    Nothing is being fetched after that.
+    """
+    for cached in cached_values():
+        if isinstance(cached, RemoteKeys | RemoteRevocations) and cached.source.issuer == issuer:
+            cached.stop()
 
 
 def read_jwks(jwks: Mapping[str, Any], *, algorithms: Collection[str]) -> list[Key]:
@@ -309,15 +394,40 @@ def read_jwks(jwks: Mapping[str, Any], *, algorithms: Collection[str]) -> list[K
     return keys
 
 
+def _resolve(url: str, reference: str, *, allow_http: bool) -> str:
+    """Return the URL to which a list refers.
+
+    Args:
+        url: That of the list.
+        reference: What the list says (RFC 3986 section 4.1).
+        allow_http: As for :func:`check_url`.
+
+    Raises:
+        FetchError: with the status 404, if it is not a URL of the same server.
+    """
+    try:
+        found = check_url(urljoin(url, reference), allow_http=allow_http)
+    except ValueError:
+        found = ""
+    if urlsplit(found)[:2] != urlsplit(url)[:2]:
+        raise FetchError("the changes are not where the list is", 404)
+    return found
+
+
 def _fetch_object(url: str, *, accept: str, timeout: float) -> dict[str, Any]:
     fetched = fetch(url, accept=accept, limit=MAX_DOCUMENT_BYTES, timeout=timeout)
     try:
         return jws.load_object(fetched.body if fetched else b"")
     except (ValueError, RecursionError):
-        raise FetchError(f"{url} is not a JSON object, or not strictly valid JSON") from None
+        error = FetchError("it is not a JSON object, or not strictly valid JSON")
+        error.url = without_query(url)
+        raise error from None
 
 
-def _log(what: str, issuer: str, error: Exception) -> None:
+def _tell(event: events.Event, issuer: str, error: Exception) -> None:
     known = isinstance(error, FetchError | JWTAuthError)
     # Only its text: a handler that keeps records would otherwise keep, with the error, the document and the thread.
-    logger.warning("%s of %r cannot be fetched: %s.", what, issuer, str(error), exc_info=not known)
+    url, cause = getattr(error, "url", ""), getattr(error, "likely_cause", "")
+    detail = f"{error}.{f' {cause}.' if cause else ''}"
+    reason = getattr(error, "reason", "") or type(error).__name__
+    event.write(issuer=issuer, reason=reason, url=url, detail=detail, exc_info=not known)

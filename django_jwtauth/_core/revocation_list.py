@@ -1,29 +1,40 @@
-"""The revocation list of an issuer: what it holds, and the signed document that carries it to other services.
+"""The revocation list of an issuer: what it holds, and the signed documents that carry it to other services.
 
-The document is a JWT of type ``revocations+jwt`` with these claims:
+The list is a JWT of type ``revocations+jwt`` with these claims:
 
 - ``iss``: the issuer; ``iat``: when the list was read from the issuer's tables; ``exp``: until when it may be replayed;
 - ``ttl``: how many seconds a copy counts as fresh;
 - ``max_lifetime``: for how many seconds after its ``iat`` an access token of this issuer is accepted, even if its
   ``exp`` is later. The list remembers longer than that;
 - ``not_before``: the time up to which all access tokens were revoked, or 0;
-- ``sids`` and ``jtis``: the ids of revoked sessions, and of revoked single access tokens.
+- ``sids`` and ``jtis``: the ids of revoked sessions, and of revoked single access tokens;
+- ``parts`` and ``changes``, if the issuer also publishes what has changed: how the ids are divided into parts, and
+  where that document is, relative to the list.
+
+The document of changes is a JWT of type ``revocation-changes+jwt`` with the same claims but the last one. It names all
+parts, and has the ids of those only that changed lately. Who holds the others knows the whole list then; who lacks one
+fetches the list. The name of a part is a digest of its ids, so a part cannot be confused with an earlier state of it.
 
 Readers ignore claims that they do not know.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Self
 
 from ..errors import InvalidTokenError
-from ..keys import Key
+from ..keys import Key, b64url_encode
 from . import jws
 
 MAX_BYTES = 32 * 1024 * 1024
 """A longer document is refused. This is enough for about 600,000 ids."""
 MAX_ENTRIES = 500_000
 """At most this many ids are published."""
+SPARE_IDS = 10_000
+"""How many ids of former parts a service keeps, besides a quarter of the list. Two processes of an issuer may name
+different parts for some seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +58,34 @@ class RevocationList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some entries of a list. Parts of one name are equal."""
+
+    name: str
+    """A digest of the ids: 128 bits of SHA-256, in base64url."""
+    sids: Sequence[str] = field(repr=False, compare=False)
+    jtis: Sequence[str] = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.sids) + len(self.jtis)
+
+    @classmethod
+    def of(cls, sids: Iterable[str], jtis: Iterable[str]) -> Self:
+        """Make a part of these ids. Ids that no valid token can have are left out."""
+        first, second = sorted(sids), sorted(jtis)
+        name = _name(first, second)
+        if not name:
+            first, second = ([each for each in ids if each and "\n" not in each] for ids in (first, second))
+            name = _name(first, second)
+        return cls(name=name, sids=first, jtis=second)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedList:
-    """What the signed document says: a revocation list, and how long both may be used."""
+    """What a signed document says: a revocation list, and how long both may be used."""
 
     revoked: RevocationList
+    """Who signs a list that has parts need not repeat their ids here."""
     issued_at: int
     """``iat``, in seconds since 1970."""
     expires_at: int
@@ -59,27 +94,63 @@ class SignedList:
     """In seconds."""
     max_lifetime: int
     """In seconds."""
+    parts: tuple[str, ...] = ()
+    """The names of the parts of the list; empty if it has none, or the issuer does not publish what has changed."""
+    known: Mapping[str, Part] = field(default_factory=dict, repr=False)
+    """These parts, and perhaps former ones, by name. Those that were used last come last."""
+    changes: str = ""
+    """Where the document of changes is, relative to the list; empty if there is none."""
     etag: str = ""
-    """The entity tag of the document, if it was fetched with one."""
+    """The entity tag of the document that was fetched last, if it had one."""
+    follows: bool = False
+    """Whether that was the document of changes."""
 
     def content(self) -> dict[str, Any]:
         """Return the claims that say what has been revoked. The same list gives the same claims in the same order."""
+        divided = self._divided(set(self.parts))
+        if self.changes:
+            return {**self._frame(), **divided, "changes": self.changes}
+        sids, jtis = divided["sids"], divided["jtis"]
+        if not self.parts:
+            sids, jtis = sorted(self.revoked.sids), sorted(self.revoked.jtis)
+        return {**self._frame(), "sids": sids, "jtis": jtis}
+
+    def _frame(self) -> dict[str, Any]:
+        return {"ttl": self.ttl, "max_lifetime": self.max_lifetime, "not_before": self.revoked.not_before}
+
+    def _divided(self, included: Collection[str]) -> dict[str, Any]:
+        """Return the claims about the parts, with the ids of some of them."""
+        parts = [self.known[name] for name in self.parts]
+        chosen = [part for part in parts if part.name in included]
         return {
-            "ttl": self.ttl,
-            "max_lifetime": self.max_lifetime,
-            "not_before": self.revoked.not_before,
-            "sids": sorted(self.revoked.sids),
-            "jtis": sorted(self.revoked.jtis),
+            "parts": [
+                [part.name, len(part.sids), len(part.jtis)] if part.name in included else [part.name] for part in parts
+            ],
+            "sids": [*chain.from_iterable(part.sids for part in chosen)],
+            "jtis": [*chain.from_iterable(part.jtis for part in chosen)],
         }
 
     def sign(self, *, issuer: str, key: Key) -> str:
-        """Return the signed document."""
-        claims = {"iss": issuer, "iat": self.issued_at, "exp": self.expires_at, **self.content()}
-        return jws.sign(claims, typ=jws.REVOCATIONS.typ, key=key)
+        """Return the signed list."""
+        return jws.sign({**self._registered(issuer), **self.content()}, typ=jws.REVOCATIONS.typ, key=key)
+
+    def sign_changes(self, included: Collection[str], *, issuer: str, key: Key) -> str:
+        """Return the signed document of changes.
+
+        Args:
+            included: The names of the parts whose ids it has.
+            issuer: The issuer.
+            key: What to sign with.
+        """
+        claims = {**self._registered(issuer), **self._frame(), **self._divided(included)}
+        return jws.sign(claims, typ=jws.CHANGES.typ, key=key)
+
+    def _registered(self, issuer: str) -> dict[str, Any]:
+        return {"iss": issuer, "iat": self.issued_at, "exp": self.expires_at}
 
     @classmethod
     def read(cls, raw: bytes, *, issuer: str, keys: jws.Keys, leeway: float, now: float, etag: str = "") -> Self:
-        """Verify a signed document: its form, type, signature, issuer, times and content.
+        """Verify a signed list: its form, type, signature, issuer, times and content.
 
         Args:
             raw: The document as it was fetched.
@@ -92,30 +163,199 @@ class SignedList:
         Raises:
             InvalidTokenError: with the reason why it is refused.
         """
-        claims = jws.verify(
-            raw,
-            profile=jws.REVOCATIONS,
-            keys=keys,
-            issuer=issuer,
-            audience=None,
-            max_length=MAX_BYTES,
-            leeway=leeway,
-            max_lifetime=jws.YEAR_10000,  # no limit, but a list from the future is refused
-            now=now,
-        ).claims
-        sids, jtis, not_before = claims.get("sids"), claims.get("jtis"), claims.get("not_before")
-        if not (
-            isinstance(sids, list)
-            and isinstance(jtis, list)
-            and all(type(value) is str for value in (*sids, *jtis))
-            and type(not_before) is int
-        ):
-            raise InvalidTokenError("invalid")
+        claims = _verify(raw, profile=jws.REVOCATIONS, issuer=issuer, keys=keys, leeway=leeway, now=now)
+        changes = claims.get("changes")
+        parts: list[Part | str] = []
+        if type(changes) is str and changes:
+            try:
+                parts = _read_parts(claims)
+            except InvalidTokenError:
+                changes = ""  # the list itself is complete
+        known = {part.name: part for part in parts if isinstance(part, Part)}
+        if len(known) != len(parts):
+            changes, known = "", {}
         return cls(
-            revoked=RevocationList(sids=frozenset(sids), jtis=frozenset(jtis), not_before=not_before),
+            # Sets that can be changed: see follow().
+            revoked=RevocationList(sids=set(claims["sids"]), jtis=set(claims["jtis"]), not_before=claims["not_before"]),
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             ttl=claims["ttl"],
             max_lifetime=claims["max_lifetime"],
+            parts=tuple(known),
+            known=known,
+            changes=changes if type(changes) is str else "",
             etag=etag,
         )
+
+    def follow(self, changes: "SignedChanges", *, etag: str) -> "SignedList | None":
+        """Return the list that this one has become; ``None`` if it lacks a part, so that the list must be fetched.
+
+        The sets of ids are shared with this list, and changed: to copy a long list at each poll would take longer than
+        all the rest. What is added comes first, so each look-up meanwhile finds all that must be there.
+
+        Args:
+            changes: What the issuer says, which is not older than this list.
+            etag: The entity tag that came with it.
+        """
+        known = {**self.known, **changes.included}
+        if not known.keys() >= set(changes.parts):
+            return None
+        parts, former = {name: known[name] for name in changes.parts}, dict.fromkeys(self.parts)
+        new = [part for name, part in parts.items() if name not in former]
+        gone = [self.known[name] for name in former if name not in parts]
+        groups = new, gone, [*parts.values()]
+        return replace(
+            self,
+            revoked=RevocationList(
+                sids=_updated(self.revoked.sids, *([part.sids for part in group] for group in groups)),
+                jtis=_updated(self.revoked.jtis, *([part.jtis for part in group] for group in groups)),
+                not_before=changes.not_before,
+            ),
+            issued_at=changes.issued_at,
+            expires_at=changes.expires_at,
+            ttl=changes.ttl,
+            max_lifetime=changes.max_lifetime,
+            parts=changes.parts,
+            known=_limited(known, parts),
+            etag=etag,
+            follows=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedChanges:
+    """What the document of changes says."""
+
+    parts: tuple[str, ...]
+    """The names of all parts of the list."""
+    included: Mapping[str, Part] = field(repr=False)
+    """Those of them whose ids the document has, by name."""
+    not_before: int
+    """In seconds since 1970."""
+    issued_at: int
+    """``iat``, in seconds since 1970."""
+    expires_at: int
+    """``exp``, in seconds since 1970."""
+    ttl: int
+    """In seconds."""
+    max_lifetime: int
+    """In seconds."""
+
+    @classmethod
+    def read(cls, raw: bytes, *, issuer: str, keys: jws.Keys, leeway: float, now: float) -> Self:
+        """Verify the document of changes, as :meth:`SignedList.read` verifies the list.
+
+        Raises:
+            InvalidTokenError: with the reason why it is refused.
+        """
+        claims = _verify(raw, profile=jws.CHANGES, issuer=issuer, keys=keys, leeway=leeway, now=now)
+        parts = _read_parts(claims)
+        return cls(
+            parts=tuple(part if isinstance(part, str) else part.name for part in parts),
+            included={part.name: part for part in parts if isinstance(part, Part)},
+            not_before=claims["not_before"],
+            issued_at=claims["iat"],
+            expires_at=claims["exp"],
+            ttl=claims["ttl"],
+            max_lifetime=claims["max_lifetime"],
+        )
+
+
+def _verify(
+    raw: bytes, *, profile: jws.Profile, issuer: str, keys: jws.Keys, leeway: float, now: float
+) -> dict[str, Any]:
+    """Verify what both documents have in common, and return the claims."""
+    claims = jws.verify(
+        raw,
+        profile=profile,
+        keys=keys,
+        issuer=issuer,
+        audience=None,
+        max_length=MAX_BYTES,
+        leeway=leeway,
+        max_lifetime=jws.YEAR_10000,  # no limit, but a document from the future is refused
+        now=now,
+    ).claims
+    sids, jtis, not_before = claims.get("sids"), claims.get("jtis"), claims.get("not_before")
+    if not (
+        isinstance(sids, list)
+        and isinstance(jtis, list)
+        and {*map(type, sids), *map(type, jtis)} <= {str}
+        and type(not_before) is int
+    ):
+        raise InvalidTokenError("invalid")
+    return claims
+
+
+def _read_parts(claims: Mapping[str, Any]) -> list[Part | str]:
+    """Return the parts whose ids a document has, and the names of the others.
+
+    Raises:
+        InvalidTokenError: ``invalid``, if the ids are not exactly those that the names stand for.
+    """
+    sids, jtis, entries = claims["sids"], claims["jtis"], claims.get("parts")
+    found: list[Part | str] = []
+    first = second = 0
+    for entry in entries if isinstance(entries, list) else [None]:
+        match entry:
+            case [str(name)]:
+                found.append(name)
+            case [str(name), more_sids, more_jtis] if _are_counts(more_sids, more_jtis):
+                part = Part(name=name, sids=sids[first : first + more_sids], jtis=jtis[second : second + more_jtis])
+                # Parts outlive the document, and perhaps the key that has signed it: whoever had that key for a moment
+                # must not leave a false part behind.
+                if not name or _name(part.sids, part.jtis) != name:
+                    raise InvalidTokenError("invalid")
+                found.append(part)
+                first, second = first + more_sids, second + more_jtis
+            case _:
+                raise InvalidTokenError("invalid")
+    if (first, second) != (len(sids), len(jtis)):
+        raise InvalidTokenError("invalid")
+    return found
+
+
+def _are_counts(*values: object) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)
+
+
+def _name(sids: Sequence[str], jtis: Sequence[str]) -> str:
+    """Return the name of a part: a digest of its session ids, an empty line, and its token ids, each in its own line.
+
+    It is empty if an id is empty or has a line break: then the text would have a second meaning.
+    """
+    text = "\n".join([*sids, "", *jtis, ""])
+    if text.count("\n") != len(sids) + len(jtis) + 1 or "" in sids or "" in jtis:
+        return ""
+    return b64url_encode(hashlib.sha256(text.encode()).digest()[:16])
+
+
+def _updated(
+    held: Collection[str], new: list[Sequence[str]], gone: list[Sequence[str]], present: list[Sequence[str]]
+) -> set[str]:
+    """Change a set of ids, and return it.
+
+    Args:
+        held: The set.
+        new: The ids of the parts that were not there before.
+        gone: The ids of the parts that are no longer there.
+        present: The ids of all parts that are there now.
+    """
+    ids = held if isinstance(held, set) else set(held)
+    added: set[str] = set().union(*new)
+    ids |= added
+    ids -= set().union(*gone) - added
+    # Our issuer has each id in one part only. Another one may not: then one that is gone may also be in a part that is
+    # still there.
+    return ids if len(ids) == sum(map(len, present)) else set().union(*present)
+
+
+def _limited(known: Mapping[str, Part], parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return the parts that are there, and as many of the former ones as are worth keeping: the latest."""
+    kept = {**{name: part for name, part in known.items() if name not in parts}, **parts}
+    surplus = sum(map(len, kept.values())) - sum(map(len, parts.values())) * 5 // 4 - SPARE_IDS
+    for name in [*kept]:
+        if surplus <= 0:
+            break
+        surplus -= len(kept.pop(name))
+    return kept

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 
 from ..errors import InvalidKeyError
 from ..keys import Key, KeySet
+from ..secret import Secret
 from .custom_claims import is_registered
 from .setting_table import Derived, Kind, Place, WrongValueError, describe, literal, spell_duration
 
@@ -200,8 +201,13 @@ class OrNone(Kind[T | None], Generic[T]):
     def rule(self) -> str:
         return f"{self.kind.rule}, or None"
 
-    def read(self, value: object, place: Place) -> T | None:
-        return None if value is None else self.kind.read(value, place)
+    @property
+    def is_secret(self) -> bool:
+        return self.kind.is_secret
+
+    def read(self, value: Any, place: Place) -> T | None:
+        is_none = value is None or (self.is_secret and value.reveal() is None)
+        return None if is_none else self.kind.read(value, place)
 
     def literal(self, value: Any) -> str:
         return literal(None) if value is None else self.kind.literal(value)
@@ -269,14 +275,18 @@ class SigningKeys(Kind[KeySet]):
     words: str = "a list of at least one key"
     rule: str = "a list of at least one key"
 
-    def read(self, value: object, place: Place) -> KeySet:
-        if not isinstance(value, list | tuple) or not value:
+    @property
+    def is_secret(self) -> bool:
+        return True
+
+    def read(self, value: Any, place: Place) -> KeySet:
+        if not isinstance(value.reveal(), list | tuple) or not len(value):
             raise WrongValueError
         keys, problems = [], []
-        for index, entry in enumerate(value):
+        for index, entry in enumerate(map(Secret, value.reveal())):
             try:
-                if not isinstance(entry, Mapping):
-                    raise InvalidKeyError(f"A key must be a dict, not {type(entry).__name__}.")
+                if not isinstance(entry.reveal(), Mapping):
+                    raise InvalidKeyError(f"A key must be a dict, not {type(entry.reveal()).__name__}.")
                 keys.append(Key.load(entry))
             except InvalidKeyError as error:
                 problems.append(f"{place.inside(index).name}: {error}")

@@ -6,12 +6,15 @@ reading goes on, so that all problems are found at once.
 
 import difflib
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Generic, TypeVar
+
+from ..secret import Secret
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -46,13 +49,15 @@ class Place:
         """Return the place of a value that this one holds."""
         return Place(name=f"{self.name}[{key!r}]", problems=self.problems, earlier=earlier)
 
-    def attempt(self, kind: "Kind[T]", value: object, *, default: T) -> T:
-        """Read a value. If that fails, record why, and return the default."""
+    def attempt(self, kind: "Kind[T]", given: Secret, key: Any, *, default: T) -> T:
+        """Read the value that a dict has under a key. If that fails, record why, and return the default."""
         try:
-            return kind.read(value, self)
+            return kind.read(Secret(given.reveal()[key]) if kind.is_secret else given.reveal()[key], self)
         except WrongValueError as error:
             # A text is never shown: it may be a secret in the wrong place.
-            self.problems.extend(error.args or [f"{self.name} must be {kind.rule}, not {describe(value)}."])
+            self.problems.extend(
+                error.args or [f"{self.name} must be {kind.rule}, not {describe(given.reveal()[key])}."]
+            )
             return default
 
 
@@ -75,6 +80,11 @@ class Kind(ABC, Generic[T_co]):
     def nested(self) -> "tuple[Setting, ...]":
         """The settings of a dict that a value of this kind is, or holds."""
         return ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether :meth:`read` gets the value as a :class:`~django_jwtauth.secret.Secret`."""
+        return False
 
     @abstractmethod
     def read(self, value: object, place: Place) -> T_co:
@@ -117,10 +127,10 @@ class Setting:
     default_words: str
     """The default, as the documentation prints it."""
 
-    def read(self, given: Mapping[str, Any], place: Place) -> Any:
+    def read(self, given: Secret, place: Place) -> Any:
         """Return the value that is given; the default if the key is absent or its value cannot be used."""
         default = self.default.compute(place.earlier) if isinstance(self.default, Derived) else self.default
-        return place.attempt(self.kind, given[self.key], default=default) if self.key in given else default
+        return place.attempt(self.kind, given, self.key, default=default) if self.key in given.reveal() else default
 
 
 def setting(
@@ -165,7 +175,7 @@ def make_setting(
 
 def read_settings(
     settings: Iterable[Setting],
-    given: Mapping[str, Any],
+    given: Secret,
     place: Place,
     *,
     noun: str = "key",
@@ -175,7 +185,7 @@ def read_settings(
 
     Args:
         settings: The keys that it may have. A derived default can use those before it.
-        given: The dict.
+        given: The dict. It is hidden from error reports, since it may hold keys, and not only in their right places.
         place: Where the dict is. Problems are collected there.
         noun: What a key is called in messages.
         hints: What to add about unknown keys that are likely to be written, by key.
@@ -188,10 +198,10 @@ def read_settings(
     for each in settings:
         setattr(values, each.name, each.read(given, place.inside(each.key, values)))
     known = sorted(each.key for each in settings)
-    for key in given:
+    for key in given.reveal():
         if key not in known:
-            hint = _similar(key, known) + hints.get(key, "")
-            place.problems.append(f"{place.name} has no {noun} {key!r}; it knows {', '.join(known)}.{hint}")
+            meant = _similar(key, known) or f"; it knows {', '.join(known)}."
+            place.problems.append(f"{place.name} has no {noun} {key!r}{meant}{hints.get(key, '')}")
     return vars(values)
 
 
@@ -199,7 +209,7 @@ def _similar(key: object, known: Iterable[str]) -> str:
     """Return a question that names the key that was probably meant; empty if none is similar."""
     spelled = {each.casefold(): each for each in known}
     found = difflib.get_close_matches(str(key).casefold(), spelled, n=1, cutoff=0.8)
-    return f" Did you mean {spelled[found[0]]!r}?" if found else ""
+    return f". Did you mean {spelled[found[0]]!r}?" if found else ""
 
 
 def _no_problems(value: object) -> Iterable[str]:
@@ -226,7 +236,7 @@ class Table(Kind[T_co]):
     def read(self, value: object, place: Place) -> T_co:
         if not isinstance(value, Mapping):
             raise WrongValueError
-        made = self.make(**read_settings(self.settings, value, place, noun=self.noun))
+        made = self.make(**read_settings(self.settings, Secret(value), place, noun=self.noun))
         place.problems.extend(f"{place.name}: {problem}" for problem in self.problems(made))
         return made
 
@@ -262,8 +272,8 @@ class DictOf(Kind[Mapping[str, T_co]]):
             inside = place.inside(key)
             key_place = Place(name=f"{inside.name}: {self.key_noun}", problems=place.problems)
             problems_before = len(place.problems)
-            name = key_place.attempt(self.key, key, default="")
-            read = inside.attempt(self.table, entry, default=None)
+            name = key_place.attempt(self.key, Secret({key: key}), key, default="")
+            read = inside.attempt(self.table, Secret({key: entry}), key, default=None)
             if read is not None and len(place.problems) == problems_before:
                 entries[name] = read
         return MappingProxyType(entries)
@@ -307,3 +317,20 @@ def _in_units(value: timedelta) -> tuple[int, str]:
         if value and not value % unit:
             return value // unit, name
     return value // timedelta(microseconds=1), "microseconds" if value else "seconds"
+
+
+SIMPLE_JWT = dict.fromkeys(
+    re.findall(
+        r"\w+",
+        """
+    ALGORITHM AUTH_HEADER_NAME AUTH_HEADER_TYPES AUTH_TOKEN_CLASSES BLACKLIST_AFTER_ROTATION CHECK_REVOKE_TOKEN
+    CHECK_USER_IS_ACTIVE JSON_ENCODER JTI_CLAIM JWK_URL REVOKE_TOKEN_CLAIM ROTATE_REFRESH_TOKENS SIGNING_KEY
+    SLIDING_TOKEN_LIFETIME SLIDING_TOKEN_OBTAIN_SERIALIZER SLIDING_TOKEN_REFRESH_EXP_CLAIM
+    SLIDING_TOKEN_REFRESH_LIFETIME SLIDING_TOKEN_REFRESH_SERIALIZER TOKEN_BLACKLIST_SERIALIZER TOKEN_OBTAIN_SERIALIZER
+    TOKEN_REFRESH_SERIALIZER TOKEN_TYPE_CLAIM TOKEN_USER_CLASS TOKEN_VERIFY_SERIALIZER UPDATE_LAST_LOGIN
+    USER_ID_CLAIM USER_ID_FIELD VERIFYING_KEY
+    """,
+    ),
+    ' This is a setting of Simple JWT: "Migrating from Simple JWT" in the documentation has its counterpart.',
+)
+"""The hint for each key of Simple JWT's settings that is found in ``JWTAUTH``."""

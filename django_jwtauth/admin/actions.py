@@ -15,18 +15,20 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import router
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .. import conf, sessions
+from ..database import write
 from ..models import RefreshToken, RefreshTokenQuerySet, RevokedReason
 from ..request_info import device_name
 from ..users import user_key
-from .base import ReadOnlyAdmin, has_permission, user_url
+from .base import ReadOnlyAdmin, has_permission, require_permission, user_url
 from .filters import MAX_COUNTED
 from .forms import EveryoneForm, NoteForm
 
@@ -72,8 +74,7 @@ def confirm(
     Raises:
         PermissionDenied: if the operator lacks the permission.
     """
-    if not has_permission(request, confirmation.permission):
-        raise PermissionDenied
+    require_permission(request, confirmation.permission)
     form = confirmation.form_class(request.POST if posted else None)
     if posted and form.is_valid():
         return form
@@ -92,7 +93,10 @@ def revocation_effects() -> list[str]:
     interval = conf.get_config().revocation_poll_interval.total_seconds()
     return [
         gettext("Refresh tokens: at once."),
-        gettext("Access tokens, here: at the next request; without a query per request within %(seconds)g seconds.")
+        gettext(
+            "Access tokens, in this project: at the next request, or within %(seconds)g seconds if the database is not "
+            "asked at each request."
+        )
         % {"seconds": interval},
         gettext("Access tokens, in other services: within %(seconds)g seconds.")
         % {"seconds": interval + PUBLISHED_SECONDS},
@@ -132,12 +136,17 @@ def log_action(request: HttpRequest, objects: Iterable[Any], message: Any, note:
             of ``LANGUAGE_CODE``.
         note: The operator's note; may be empty.
     """
-    user: Any = request.user
     rows: Any = list(objects)
     if rows:
         with translation.override(settings.LANGUAGE_CODE):
             text = gettext("%(what)s: %(note)s") % {"what": message, "note": note} if note else str(message)
-        LogEntry.objects.log_actions(user.pk, rows, CHANGE, text)
+        key = user_key(cast(Any, request.user))
+
+        def log() -> int:
+            LogEntry.objects.log_actions(key, rows, CHANGE, text)
+            return len(rows)
+
+        write(log, using=router.db_for_write(LogEntry))
 
 
 def own_session_warnings(request: HttpRequest, rows: RefreshTokenQuerySet) -> tuple[Any, ...]:
@@ -148,6 +157,11 @@ def own_session_warnings(request: HttpRequest, rows: RefreshTokenQuerySet) -> tu
 
 class SessionActions(ReadOnlyAdmin):
     """The actions on sessions."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
+        """Return the sessions that the operator may see. A subclass may limit them, and every page respects that."""
+        rows: Any = super().get_queryset(request)
+        return cast(RefreshTokenQuerySet, rows).with_clock()
 
     # Permissions, by the names that `admin.action(permissions=...)` gives
 
@@ -175,9 +189,9 @@ class SessionActions(ReadOnlyAdmin):
             count,
         )
         confirmation = Confirmation(
-            title=_("Revoke sessions"),
+            title=pgettext_lazy("jwtauth heading", "Revoke sessions"),
             question=question % {"count": count},
-            button=_("Revoke"),
+            button=pgettext_lazy("jwtauth button", "Revoke"),
             permission="revoke_refreshtoken",
             warnings=own_session_warnings(request, revocable),
             hidden=_selection_fields(request, "revoke_selected"),
@@ -201,12 +215,15 @@ class SessionActions(ReadOnlyAdmin):
             "All sessions of %(count)d users will be revoked.",
             len(users),
         )
+        if self._is_beyond_limits(request, users):
+            raise PermissionDenied
         rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
-        more = (gettext("and %d more") % (len(users) - MAX_ITEMS),) if len(users) > MAX_ITEMS else ()
+        left = len(users) - MAX_ITEMS
+        more = (ngettext("and %d more", "and %d more", left) % left,) if left > 0 else ()
         confirmation = Confirmation(
             title=_("Sign users out everywhere"),
             question=question % {"count": len(users)},
-            button=_("Sign out"),
+            button=pgettext_lazy("jwtauth button", "Sign out"),
             permission="sign_out_user",
             warnings=own_session_warnings(request, rows),
             hidden=_selection_fields(request, "sign_out_users"),
@@ -217,6 +234,16 @@ class SessionActions(ReadOnlyAdmin):
             return answer
         self._sign_out(request, users, answer.cleaned_data["note"])
         return None
+
+    def _is_beyond_limits(self, request: HttpRequest, users: list[Any]) -> bool:
+        """Tell whether a subclass's ``get_queryset()`` hides sessions that signing these users out would end.
+
+        If a user has no sessions, nothing shows whether the operator may know of the user. So it counts as hidden.
+        """
+        rows = RefreshToken.objects.filter(user_id__in=[user_key(user) for user in users])
+        seen = self.get_queryset(request).order_by().values("pk")
+        is_limited = type(self).get_queryset is not SessionActions.get_queryset
+        return is_limited and (rows.exclude(pk__in=seen).exists() or not rows.exists())
 
     def _selected_sessions(self, request: HttpRequest, queryset: QuerySet[RefreshToken]) -> RefreshTokenQuerySet | None:
         """Return a query of the selected rows without the list's joins, which an UPDATE cannot have.
@@ -235,6 +262,7 @@ class SessionActions(ReadOnlyAdmin):
     def revoke_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """Ask, then revoke one session."""
         self.require_view_permission(request)
+        require_permission(request, "revoke_refreshtoken")
         session: Any = self.get_object(request, str(pk))
         if session is None:
             raise Http404
@@ -243,7 +271,7 @@ class SessionActions(ReadOnlyAdmin):
             title=_("Revoke this session"),
             question=_("The session %(session)s of %(user)s will be revoked.")
             % {"session": str(session.pk)[:8], "user": session.user or "-"},
-            button=_("Revoke"),
+            button=pgettext_lazy("jwtauth button", "Revoke"),
             permission="revoke_refreshtoken",
             warnings=own_session_warnings(request, rows),
             items=(device_name(session.user_agent),),
@@ -257,15 +285,18 @@ class SessionActions(ReadOnlyAdmin):
     def sign_out_view(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Ask, then revoke all sessions of one user."""
         self.require_view_permission(request)
+        require_permission(request, "sign_out_user")
         users = get_user_model()
         try:
             user = users._default_manager.using(RefreshToken.write_alias()).get(pk=users._meta.pk.to_python(pk))
         except (users.DoesNotExist, ValidationError, ValueError, OverflowError):
             raise Http404 from None
+        if self._is_beyond_limits(request, [user]):
+            raise Http404
         confirmation = Confirmation(
             title=_("Sign out everywhere"),
             question=_("All sessions of %(user)s will be revoked.") % {"user": user},
-            button=_("Sign out"),
+            button=pgettext_lazy("jwtauth button", "Sign out"),
             permission="sign_out_user",
             warnings=own_session_warnings(request, RefreshToken.objects.of(user)),
         )
@@ -306,7 +337,7 @@ class SessionActions(ReadOnlyAdmin):
         chosen = list(revocable.only("pk"))  # read before they are revoked: afterwards the query would not find them
         keys = [session.pk for session in chosen]
         count = sessions.revoke(RefreshToken.objects.filter(pk__in=keys), note=note, by=cast(Any, request.user))
-        log_action(request, chosen, _("Revoked"), note)
+        log_action(request, chosen, pgettext_lazy("jwtauth log entry", "Revoked"), note)
         _report_count(request, count)
 
     def _sign_out(self, request: HttpRequest, users: list[Any], note: str) -> None:

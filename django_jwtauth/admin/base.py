@@ -9,7 +9,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 
-from .filters import CappedPaginator
+from ..database import never_atomic
+from ..users import user_key
+from .filters import CappedPaginator, IndexedChangeList
 
 HIDDEN_FIELDS = {"secret", "auth_hash"}
 
@@ -18,6 +20,16 @@ def has_permission(request: HttpRequest, codename: str) -> bool:
     """Tell whether the user of the request has a permission of this app, e.g. ``revoke_refreshtoken``."""
     user: Any = request.user
     return bool(user.has_perm(f"django_jwtauth.{codename}"))
+
+
+def require_permission(request: HttpRequest, codename: str) -> None:
+    """Refuse a user who lacks a permission of this app. Call it first: a 404 would reveal which rows exist.
+
+    Raises:
+        PermissionDenied: if the user lacks it.
+    """
+    if not has_permission(request, codename):
+        raise PermissionDenied
 
 
 def url_if_any(site: Any, name: str, *args: Any) -> str:
@@ -31,7 +43,7 @@ def url_if_any(site: Any, name: str, *args: Any) -> str:
 def user_url(user: Any, site: Any) -> str:
     """Return the URL of a user's page in the admin, or "" if users are not registered on that site."""
     meta = get_user_model()._meta
-    return url_if_any(site, f"{meta.app_label}_{meta.model_name}_change", quote(user.pk))
+    return url_if_any(site, f"{meta.app_label}_{meta.model_name}_change", quote(user_key(user)))
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -48,6 +60,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The style of status words, timelines and tables."""
 
         css = {"all": ["django_jwtauth/admin.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        # Each act is a statement of its own, which is repeated under contention. In a transaction of ATOMIC_REQUESTS
+        # that would not be possible: it would have to be repeated as a whole.
+        patterns: list[URLPattern] = [*self.own_urls(), *super().get_urls()]
+        for pattern in patterns:
+            pattern.callback = never_atomic(pattern.callback)
+        return patterns
+
+    def own_urls(self) -> list[URLPattern]:
+        """Return the URL patterns of our own pages."""
+        return []
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return IndexedChangeList
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False

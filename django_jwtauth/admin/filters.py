@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .. import conf
 from ..models import NotBefore, RefreshToken, RevokedReason
@@ -29,6 +31,13 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         """Return the number of rows, or the limit if there are more."""
         rows: Any = self.object_list
         return int(rows.order_by().values("pk")[:MAX_COUNTED].count())
+
+
+class IndexedChangeList(ChangeList):
+    """Sorts only by columns that an index can sort, whatever the URL says."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -51,13 +60,13 @@ class ChoiceFilter(admin.SimpleListFilter):
 class StatusFilter(ChoiceFilter):
     """By the word in the column "status", as far as the row alone tells."""
 
-    title = _("status")
+    title = pgettext_lazy("jwtauth label", "status")
     parameter_name = "status"
     options = (
-        ("active", _("active")),
-        ("idle", _("idle")),
-        ("expired", _("expired")),
-        ("revoked", _("revoked")),
+        ("active", pgettext_lazy("jwtauth status", "active")),
+        ("idle", pgettext_lazy("jwtauth status", "idle")),
+        ("expired", pgettext_lazy("jwtauth status", "expired")),
+        ("revoked", pgettext_lazy("jwtauth status", "revoked")),
     )
 
     def rows(self, queryset: QuerySet[RefreshToken], value: str) -> QuerySet[RefreshToken]:
@@ -83,7 +92,7 @@ class StatusFilter(ChoiceFilter):
 class ReasonFilter(ChoiceFilter):
     """By the reason why sessions were revoked."""
 
-    title = _("reason")
+    title = pgettext_lazy("jwtauth label", "reason")
     parameter_name = "reason"
     options = tuple(RevokedReason.choices)
 
@@ -95,9 +104,9 @@ class ReasonFilter(ChoiceFilter):
 class ReplaysFilter(ChoiceFilter):
     """By how often the previous refresh token was used again within the grace period."""
 
-    title = _("replays")
+    title = pgettext_lazy("jwtauth label", "replays")
     parameter_name = "replays"
-    options = (("any", _("has replays")), ("many", _("has many replays")))
+    options = (("any", pgettext_lazy("jwtauth label", "has replays")), ("many", _("has many replays")))
 
     def rows(self, queryset: QuerySet[RefreshToken], value: str) -> QuerySet[RefreshToken]:
         """Return the sessions with any replays, or with many."""
@@ -107,7 +116,7 @@ class ReplaysFilter(ChoiceFilter):
 class StaffFilter(ChoiceFilter):
     """By whether the user may use the admin. It is left out if the user model has no ``is_staff``."""
 
-    title = _("staff users")
+    title = pgettext_lazy("jwtauth label", "staff users")
     parameter_name = "staff"
     options = (("1", _("Yes")), ("0", _("No")))
 

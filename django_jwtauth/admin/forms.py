@@ -4,15 +4,17 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ..models import MAX_NOTE_LENGTH
+from ..secret import RevealedText, Secret
 
 
 class NoteForm(forms.Form):
     """Takes a note that says why something is revoked. It may be left empty."""
 
     note = forms.CharField(
-        label=_("Note"),
+        label=pgettext_lazy("jwtauth label", "Note"),
         required=False,
         max_length=MAX_NOTE_LENGTH,
         strip=True,
@@ -47,12 +49,16 @@ class WriteOnlyTextarea(forms.Textarea):
     def format_value(self, value: Any) -> str | None:
         return None
 
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return RevealedText(value) if isinstance(value, str) else value
+
 
 class TokenForm(forms.Form):
     """Takes a pasted token, which is never shown again."""
 
     token = forms.CharField(
-        label=_("Token"),
+        label=pgettext_lazy("jwtauth label", "Token"),
         max_length=100_000,
         widget=WriteOnlyTextarea(
             attrs={"class": "vLargeTextField", "rows": 5, "autocomplete": "off", "spellcheck": "false"}
@@ -60,10 +66,9 @@ class TokenForm(forms.Form):
         help_text=_("An access or refresh token. It is neither stored nor logged."),
     )
 
-    def clean_token(self) -> str:
+    def clean_token(self) -> Secret:
         """Remove white space and ``Bearer``, which people paste along with a token."""
-        given: str = self.cleaned_data["token"]
-        return given.strip().removeprefix("Bearer ").strip()
+        return Secret(self.cleaned_data["token"].strip().removeprefix("Bearer ").strip())
 
 
 class BlacklistForm(TokenForm, NoteForm):

@@ -6,7 +6,7 @@ They show no token, no secret and no hash.
 import contextlib
 import ipaddress
 import uuid
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ORDER_VAR
@@ -17,19 +17,19 @@ from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from .. import sessions, tokens, usernames
+from .. import sessions, usernames
 from ..errors import InvalidTokenError
-from ..models import BlacklistedToken, NotBefore, RefreshToken, RefreshTokenQuerySet, RevokedReason
+from ..models import BlacklistedToken, NotBefore, RefreshToken, RevokedReason
 from ..request_info import device_name
 from .actions import Confirmation, SessionActions, confirm, log_action, report_revocation, revocation_effects
 from .base import ReadOnlyAdmin, has_permission, url_if_any
-from .columns import SessionColumns, status_html, user_html
-from .filters import MANY_REPLAYS, ReasonFilter, ReplaysFilter, StaffFilter, StatusFilter
+from .columns import SessionColumns, status_html, user_html, with_actors
+from .filters import MANY_REPLAYS, IndexedChangeList, ReasonFilter, ReplaysFilter, StaffFilter, StatusFilter
 from .forms import BlacklistForm
 from .pages import SessionPages
 from .timeline import timeline_html
@@ -40,6 +40,8 @@ MAX_TERM_LENGTH = 320
 """No user name and no e-mail address is longer. SQLite refuses to search for very long texts."""
 MAX_OTHER_SESSIONS = 10
 """How many other sessions of the user are shown on the page of a session."""
+_VISIBLE = "_jwtauth_visible"
+"""The attribute of a session that holds the query of all sessions that the operator may see."""
 _ORDERING_OF_FILTERS = {
     (StatusFilter.parameter_name, "expired"): ("-expires_at",),
     (StatusFilter.parameter_name, "idle"): ("-last_seen_on",),
@@ -50,45 +52,57 @@ _ORDERING_OF_FILTERS = {
 _get_or_post = require_http_methods(["GET", "HEAD", "POST"])  # pages that ask on GET, and act on POST
 
 
+class SessionChangeList(IndexedChangeList):
+    """Reads the actors of a page's sessions at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = with_actors(self.result_list)
+
+
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
     """The list of sessions, and the page of each."""
 
     list_display = (
-        "short_id",
-        "status",
+        "id_and_status",
         "user_link",
-        "device",
-        "ip_address",
-        "created_at",
+        "device_and_address",
+        "signed_in",
         "last_seen",
         "ends",
-        "generation",
         "replays_marked",
     )
     list_select_related = ("user",)
     list_filter = (StatusFilter, ReasonFilter, ReplaysFilter, StaffFilter, "created_at", "last_seen_on")
     list_per_page = 50
-    sortable_by = ("short_id", "user_link", "created_at", "last_seen", "ends")  # what an index sorts at once
+    sortable_by = ("id_and_status", "user_link", "signed_in", "last_seen", "ends")  # what an index sorts at once
     ordering = ("-created_at",)
     actions = ("revoke_selected", "sign_out_users")
     search_fields = ("id",)  # so that there is a search box; see get_search_results()
-    search_help_text = _("User name, e-mail, IP address or session id. (For a token, use “Find by token”.)")
+    search_help_text = _("Username, email address, IP address or session id. (For a token, use “Find by token”.)")
     fieldsets = (
-        (None, {"fields": ("status", "user_link", "device", "ip_address", "user_agent")}),
-        (_("Timeline"), {"fields": ("timeline", "other_sessions")}),
-        (_("Times"), {"fields": ("created_at", "auth_time", "last_seen", "ends", "expires_at")}),
+        (None, {"fields": ("status", "user_link", "device", "address", "user_agent")}),
+        (pgettext_lazy("jwtauth heading", "Timeline"), {"fields": ("timeline", "other_sessions")}),
         (
-            _("Tokens"),
+            pgettext_lazy("jwtauth heading", "Times"),
+            {"fields": ("created_at", "auth_time", "last_seen", "ends", "expires_at")},
+        ),
+        (
+            pgettext_lazy("jwtauth heading", "Tokens"),
             {"fields": ("id", "generation", "replays_marked", "transport", "scope", "audience", "amr", "acr", "actor")},
         ),
-        (_("End"), {"fields": ("revoked_at", "revoked_reason", "revoked_note", "revoked_by", "effects")}),
+        (
+            _("How it ended"),
+            {"fields": ("revoked_at", "revoked_reason", "revoked_note", "revoked_by", "effects")},
+        ),
     )
     readonly_fields = (
         "id",
         "status",
         "user_link",
         "device",
+        "address",
         "timeline",
         "other_sessions",
         "last_seen",
@@ -100,9 +114,14 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
     change_form_template = "admin/django_jwtauth/refreshtoken/change_form.html"
     change_list_template = "admin/django_jwtauth/refreshtoken/change_list.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshToken]:
-        rows: Any = super().get_queryset(request)
-        return cast(RefreshTokenQuerySet, rows).with_clock()
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return SessionChangeList
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> RefreshToken | None:
+        session = super().get_object(request, *args, **kwargs)
+        if session is not None:
+            session.__dict__[_VISIBLE] = self.get_queryset(request)  # for a column, which does not get the request
+        return session
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # By what the filter has an index for. Sorted by sign-in, all other sessions would have to be read first.
@@ -115,24 +134,24 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
 
     # Columns and fields
 
-    @admin.display(description=_("session"), ordering="pk")
-    def short_id(self, session: RefreshToken) -> str:
-        """Return the beginning of the id, which is enough to tell sessions apart."""
-        return str(session.pk)[:8]
+    @admin.display(description=pgettext_lazy("jwtauth label", "session"), ordering="pk")
+    def id_and_status(self, session: RefreshToken) -> SafeString:
+        """Return the beginning of the id, which is enough to tell sessions apart, and below it the status."""
+        return format_html('{} <span class="jwtauth-below">{}</span>', str(session.pk)[:8], status_html(session))
 
-    @admin.display(description=_("user"), ordering="user")
+    @admin.display(description=pgettext_lazy("jwtauth label", "user"), ordering="user_id")
     def user_link(self, session: RefreshToken) -> str | SafeString:
         """Return the user with a link to the user's page, if there is one."""
         return user_html(session, self.admin_site)
 
-    @admin.display(description=_("replays"))
+    @admin.display(description=pgettext_lazy("jwtauth label", "replays"))
     def replays_marked(self, session: RefreshToken) -> int | SafeString:
         """Return the number of replays, marked if there are many."""
         if session.replays < MANY_REPLAYS:
             return session.replays
         return format_html('<strong class="jwtauth-status jwtauth-warning">{}</strong>', session.replays)
 
-    @admin.display(description=_("timeline"))
+    @admin.display(description=pgettext_lazy("jwtauth label", "timeline"))
     def timeline(self, session: RefreshToken) -> SafeString:
         """Return what happened in the session, in order of time."""
         return timeline_html(session)
@@ -142,14 +161,15 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
         """Return the newest other sessions of the user."""
         if session.user_id is None:
             return SafeString("-")
-        rows = RefreshToken.objects.with_clock().select_related("user").filter(user_id=session.user_id)
+        visible = vars(session).get(_VISIBLE, RefreshToken.objects.none())
+        rows = visible.select_related("user").filter(user_id=session.user_id)
         others = rows.exclude(pk=session.pk).order_by("-created_at")[:MAX_OTHER_SESSIONS]
         lines = format_html_join(
             "",
             '<div><a href="{}">{}</a> {} {}</div>',
             (
                 (self.page_url("change", row.pk), str(row.pk)[:8], status_html(row), device_name(row.user_agent))
-                for row in others
+                for row in with_actors(others)
             ),
         )
         return lines or SafeString("-")
@@ -199,8 +219,8 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
 
     # Pages
 
-    def get_urls(self) -> list[URLPattern]:
-        ours = [
+    def own_urls(self) -> list[URLPattern]:
+        return [
             self.page_route("<uuid:pk>/revoke/", _get_or_post(self.revoke_view), "revoke"),
             self.page_route("user/<path:pk>/", _get_or_post(self.sign_out_view), "sign_out"),
             self.page_route("everyone/", _get_or_post(self.everyone_view), "everyone"),
@@ -208,7 +228,6 @@ class RefreshTokenAdmin(SessionColumns, SessionActions, SessionPages):
             self.page_route("events/", require_safe(self.events_view), "events"),
             self.page_route("keys/", require_safe(self.keys_view), "keys"),
         ]
-        return [*ours, *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         session = kwargs.get("obj")
@@ -230,28 +249,28 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     """The list of access tokens that were revoked one by one."""
 
     list_display = ("jti", "user", "reason", "note", "created_at", "expires_at")
+    sortable_by = ("jti", "created_at", "expires_at")
     list_select_related = ("user",)
     ordering = ("-created_at",)
     fields = ("jti", "user", "reason", "note", "created_at", "expires_at")
-    search_help_text = _("User name or token id")
+    search_help_text = _("Username or token id")
     change_list_template = "admin/django_jwtauth/blacklistedtoken/change_list.html"
 
-    def get_urls(self) -> list[URLPattern]:
-        page = self.page_route("blacklist/", _get_or_post(self.blacklist_view), "blacklist")
-        return [page, *super().get_urls()]
+    def own_urls(self) -> list[URLPattern]:
+        return [self.page_route("blacklist/", _get_or_post(self.blacklist_view), "blacklist")]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return [f"user__{usernames.lookup()}", "jti__exact"]
 
     @method_decorator(sensitive_post_parameters("token"))
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()  # for the frames of Django's forms, in its own reports
     def blacklist_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for an access token, then blacklist it."""
         self.require_view_permission(request)
         confirmation = Confirmation(
             title=_("Blacklist an access token"),
             question=_("Only this access token will be refused; its session continues."),
-            button=_("Blacklist"),
+            button=pgettext_lazy("jwtauth button", "Blacklist"),
             permission="blacklist_token",
             form_class=BlacklistForm,
         )
@@ -259,13 +278,12 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
         if isinstance(answer, HttpResponse):
             return answer
         try:
-            token = tokens.read_access(answer.cleaned_data["token"])
+            token = sessions.blacklist(answer.cleaned_data["token"], note=answer.cleaned_data["note"])
         except InvalidTokenError:
             messages.warning(request, _("This is not a valid access token of this project, or it has expired."))
             return HttpResponseRedirect(self.page_url("blacklist"))
-        sessions.blacklist(token, note=answer.cleaned_data["note"])
         rows = BlacklistedToken.objects.filter(jti=token.jti)
-        log_action(request, rows, _("Blacklisted"), answer.cleaned_data["note"])
+        log_action(request, rows, pgettext_lazy("jwtauth log entry", "Blacklisted"), answer.cleaned_data["note"])
         report_revocation(request, gettext("The access token was blacklisted."))
         return HttpResponseRedirect(self.page_url("changelist"))
 

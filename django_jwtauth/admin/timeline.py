@@ -9,6 +9,7 @@ from django.contrib.admin.options import get_content_type_for_model
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ..models import NotBefore, RefreshToken
 from .columns import local_time, revoked_text
@@ -34,9 +35,12 @@ def _events(session: RefreshToken) -> Iterator[tuple[datetime, Any]]:
     if session.actor:
         yield session.created_at, _("%s began to act as the user") % session.actor
     else:
-        yield session.created_at, _("signed in (%s)") % methods if methods else _("signed in")
+        yield (
+            session.created_at,
+            _("signed in (%s)") % methods if methods else pgettext_lazy("jwtauth time", "signed in"),
+        )
     if session.auth_time != session.created_at:
-        yield session.auth_time, _("authenticated again")
+        yield session.auth_time, pgettext_lazy("jwtauth time", "authenticated again")
     if session.generation:
         yield session.rotated_at, _("last refresh, to generation %d") % session.generation
     if session.replays:

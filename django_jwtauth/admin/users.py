@@ -18,13 +18,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
-from ..models import RefreshToken
+from ..models import RefreshToken, RefreshTokenQuerySet
 from ..sessions._password import attribute_to
 from ..users import user_key
 from .base import has_permission, url_if_any
-from .columns import SessionColumns
+from .columns import SessionColumns, with_actors
 
 MAX_SHOWN = 20
 """How many sessions are shown on the page of a user."""
@@ -36,8 +36,10 @@ class NewestSessionsFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 
     def get_queryset(self) -> QuerySet[Any]:
         if not hasattr(self, "_newest"):
-            rows = RefreshToken.objects.of(self.instance).live().with_clock().select_related("user")
+            # The inline's get_queryset(), which a subclass may limit.
+            rows = cast(RefreshTokenQuerySet, self.queryset).live().with_clock().select_related("user")
             self._newest = rows.order_by("-created_at")[:MAX_SHOWN]
+            with_actors(self._newest)
         return self._newest
 
 
@@ -49,7 +51,7 @@ class SessionsInline(SessionColumns, admin.TabularInline):  # type: ignore[type-
     fk_name = "user"
     extra = 0
     can_delete = False
-    verbose_name = _("active session")
+    verbose_name = pgettext_lazy("jwtauth label", "active session")
     verbose_name_plural = _(
         "active sessions (deactivating the user or changing the password ends them all; the newest are shown)"
     )
@@ -70,7 +72,7 @@ class SessionsInline(SessionColumns, admin.TabularInline):  # type: ignore[type-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return has_permission(request, "view_refreshtoken")
 
-    @admin.display(description=_("session"))
+    @admin.display(description=pgettext_lazy("jwtauth label", "session"))
     def link(self, session: RefreshToken) -> str | SafeString:
         """Return the beginning of the id, with a link to the session's page if this site has one."""
         url, short_id = url_if_any(self.admin_site, f"{_SESSIONS}_change", session.pk), str(session.pk)[:8]

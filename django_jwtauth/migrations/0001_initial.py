@@ -4,6 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import django_jwtauth.fields
 import django_jwtauth.models
 
 
@@ -67,7 +68,7 @@ class Migration(migrations.Migration):
                 (
                     "not_before",
                     models.DateTimeField(
-                        help_text="Sessions that began, and access tokens that were issued, until then are refused.",
+                        help_text="Sessions that began, and access tokens that were issued, at or before this time are refused.",
                         verbose_name="not before",
                     ),
                 ),
@@ -119,16 +120,18 @@ class Migration(migrations.Migration):
                         default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="session id"
                     ),
                 ),
-                ("secret", models.BinaryField(default=django_jwtauth.models.new_secret)),
+                ("secret", django_jwtauth.fields.HiddenField(default=django_jwtauth.models.new_secret, serialize=False)),
                 ("generation", models.PositiveIntegerField(default=0, verbose_name="generation")),
                 ("rotated_at", models.DateTimeField(verbose_name="last seen")),
                 (
                     "last_seen_on",
                     models.DateField(default=django_jwtauth.models.today, editable=False, verbose_name="last seen on"),
                 ),
+                ("unseen_since", models.DateTimeField(editable=False, null=True)),
+                ("retried_generation", models.PositiveIntegerField(editable=False, null=True)),
                 ("created_at", models.DateTimeField(db_index=True, verbose_name="signed in")),
                 ("expires_at", models.DateTimeField(db_index=True, verbose_name="expires at the latest")),
-                ("auth_hash", models.BinaryField()),
+                ("auth_hash", django_jwtauth.fields.HiddenField(serialize=False)),
                 (
                     "backend",
                     models.CharField(

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 
-from .. import conf, request_info, tokens
+from .. import audit, request_info, tokens
 from ..database import epoch
 from ..models import RefreshToken
+from ..secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +17,12 @@ class TokenPair:
     """What a sign-in or a refresh returns."""
 
     access: str = field(repr=False)
-    """The access token."""
+    """The access token. It is text like any other, but its ``repr()`` does not show it."""
     refresh: str = field(repr=False)
-    """The refresh token; empty if there is none. A second refresh within the grace period returns the same one."""
+    """The refresh token, in the same form; empty if there is none.
+
+    A second refresh within the grace period returns the same one.
+    """
     session: RefreshToken
     """The session that both belong to."""
     expires_in: int
@@ -30,7 +33,6 @@ class TokenPair:
     """How many seconds the refresh token lives; 0 if there is none."""
 
 
-@sensitive_variables("minted", "access")
 def make_pair(
     session: RefreshToken, access: tokens.MintedToken, *, now: datetime, refreshable: bool = True
 ) -> TokenPair:
@@ -43,10 +45,10 @@ def make_pair(
         refreshable: Whether to hand out a refresh token. Nobody can use one that was never handed out, since nobody
             else can compute it.
     """
-    minted = tokens.mint_refresh(session) if refreshable else tokens.MintedToken(raw="", expires_at=0)
+    minted = tokens.mint_refresh(session) if refreshable else tokens.MintedToken(raw=Secret(""), expires_at=0)
     return TokenPair(
-        access=access.raw,
-        refresh=minted.raw,
+        access=access.raw.reveal(),
+        refresh=minted.raw.reveal(),
         session=session,
         expires_in=access.expires_in,
         refresh_expires_in=max(minted.expires_at - int(epoch(now)), 0),
@@ -56,6 +58,5 @@ def make_pair(
 
 def request_columns(request: HttpRequest | None) -> dict[str, Any]:
     """Return the columns of a session that come from a request: address and user agent."""
-    config = conf.get_config()
-    address = request_info.client_address(request, num_proxies=config.num_proxies, header=config.proxy_header)
+    address = audit.address_of(request)
     return {"ip_address": str(address) if address else None, "user_agent": request_info.user_agent(request)}

@@ -1,7 +1,6 @@
 """How a session starts, and how a later authentication of its user is recorded."""
 
 import contextlib
-import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -9,29 +8,32 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 
 from .. import audit, conf, grants, signals, tokens, users
-from ..database import write
+from .._core import events
+from ..arguments import expect, expect_list, expect_request
+from ..database import observed_now, write
 from ..errors import InvalidTokenError
-from ..models import RefreshToken, RevokedReason, subject_of
-from ..users import user_key
+from ..models import RefreshToken, RevokedReason
+from ..users import subject_of, user_key
 from ..verifier import AccessToken
+from ._insert import identity, insert, is_stored
+from ._lookup import session_id
 from ._pair import TokenPair, make_pair, request_columns
-from ._revoke import revoke_ids, session_id
-
-logger = logging.getLogger("django_jwtauth.security")
+from ._revoke import revoke_ids
 
 _announcement: ContextVar[Callable[[], object] | None] = ContextVar("jwtauth_announcement", default=None)
 
+_TRANSPORTS = tuple(RefreshToken.Transport.values)
 MAX_LENGTH = 255
 """How many characters ``acr`` and ``audience`` may have."""
 
 
-@sensitive_variables("access")
 def start(
     user: AbstractBaseUser,
     *,
@@ -49,7 +51,8 @@ def start(
 ) -> TokenPair:
     """Start a session for a user who has just been authenticated, or for somebody who acts as that user.
 
-    May run inside a transaction. Two statements, and up to two more where ``MAX_SESSIONS_PER_USER`` is set.
+    May run inside a transaction. Two statements, and up to two more where ``MAX_SESSIONS_PER_USER`` is set; one more if
+    somebody acts as the user.
 
     Args:
         user: The user.
@@ -72,18 +75,23 @@ def start(
 
     Raises:
         InvalidTokenError: ``user_inactive``, if the user or the actor is inactive, or refused by the backend or by
-            ``USER_AUTHENTICATION_RULE``.
+            ``USER_AUTHENTICATION_RULE``; or if one of them has been deactivated or deleted since the object was read.
+            ``password_changed``, if a stored password differs from the object's.
         PermissionDenied: if somebody would act as a superuser or as themselves; or if the request itself comes from
             somebody who acts as the user or as the actor.
         ClaimsHookError: if a claims hook fails; nothing has been written.
         InvalidScopeError: if ``scope`` is malformed.
         InvalidTargetError: if ``AUDIENCES`` does not allow the audience.
         ImproperlyConfigured: if the user or the actor has no usable ``SUBJECT_FIELD``.
-        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry; or if ``backend`` is not one
-            of ``AUTHENTICATION_BACKENDS``.
+        TypeError: if an argument is of a wrong type, or the user or actor is not an object of the user model, such as a
+            ``StatelessUser``.
+        ValueError: if ``amr``, ``acr`` or ``audience`` is not text that a token can carry; if ``backend`` is not one of
+            ``AUTHENTICATION_BACKENDS``; if ``transport`` is unknown; or if ``auth_time`` has no time zone.
     """
+    _check_types(user, actor, request, scope=scope, audience=audience, transport=transport, backend=backend)
     _check_methods(amr, acr)
     _check_audience(audience)
+    _check_transport_and_time(transport, auth_time)
     backend = _checked_backend(user, backend)
     if refreshable is None:
         refreshable = actor is None
@@ -92,7 +100,8 @@ def start(
         actor_backend = _checked_backend(actor)
         _check_actor(actor, user, allow_superuser=allow_superuser and not refreshable)
     _refuse_if_acted_for(request, user, actor)
-    now = RefreshToken.objects.now()
+    bound_to, acting = identity(user), None if actor is None else identity(actor)
+    now = observed_now(RefreshToken.write_alias(), is_event=True)
     session = RefreshToken(
         user=cast(Any, user),  # the type is what the settings name
         created_at=now,
@@ -111,31 +120,32 @@ def start(
         **request_columns(request),
     )
     session.bind(user)
+    if actor is not None:
+        session.bind_actor(actor)
     session.scope = grants.scope(session, "", request=request)
     granted = grants.audience(session, "", request=request)
     access = tokens.mint_access(session, scope=session.scope, audience=granted, now=now, request=request)
-    _announce()  # all that may fail comes before the session is written and others end
-    # Named, or Django would store the row where the user was read, which may be a replica.
-    session.save(using=RefreshToken.write_alias(), force_insert=True)
+    _announce(user)  # all that may fail comes before the session is written and others end
+    insert(session, bound_to, actor=acting)
     if session.actor:
-        about = _about("acting_started", session)
-        logger.warning("Session %s: %s acts as user %s.", session.pk, session.actor, session.user_id, extra=about)
+        tell(events.ACTING_STARTED, session, actor=session.actor)
     else:
-        about = _about("session_started", session)
-        logger.info("Session %s of user %s has started.", session.pk, session.user_id, extra=about)
+        tell(events.SESSION_STARTED, session)
         _end_surplus(session, user)
     signals.session_started.send_robust(RefreshToken, session=session, user=user, request=request)
     return make_pair(session, access, now=now, refreshable=refreshable)
 
 
-def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr: str = "") -> RefreshToken:
+def step_up(
+    session: RefreshToken | AccessToken | uuid.UUID | str, *, amr: Sequence[str], acr: str = ""
+) -> RefreshToken:
     """Record that the user has just been authenticated again, in a session that continues (RFC 9470).
 
     Nothing else changes ``auth_time``, ``amr`` and ``acr`` of a session. Access tokens carry the new values from the
     next refresh on, which may follow at once. One statement, and one to read the session back.
 
     Args:
-        session: The session, or its id (``request.auth.sid``).
+        session: The session, a verified access token of it (``request.auth``), or its id.
         amr: How the user was authenticated this time (RFC 8176). It replaces the former value.
         acr: The level of that authentication. It replaces the former value.
 
@@ -143,7 +153,8 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
         The session as it is stored.
 
     Raises:
-        InvalidTokenError: ``revoked``, if the session has ended.
+        InvalidTokenError: ``revoked``, if the session has ended; or if the access token is not ours, or belongs to no
+            session.
         PermissionDenied: if somebody acts as the user: then it was not the user who was authenticated.
         ValueError: if ``amr`` or ``acr`` is not text that a token can carry, or the id is not a UUID.
     """
@@ -151,14 +162,15 @@ def step_up(session: RefreshToken | uuid.UUID | str, *, amr: Sequence[str], acr:
     pk = session_id(session)
     now = RefreshToken.objects.now()
     live = RefreshToken.objects.live(now).filter(pk=pk)
-    changes = {"auth_time": now, "amr": list(amr), "acr": acr}
+    # A late retry, which may be a thief's, would get the new level too.
+    changes = {"auth_time": now, "amr": list(amr), "acr": acr, "unseen_since": None}
     count = write(lambda: live.filter(actor="").update(**changes), using=RefreshToken.write_alias())
     row = live.select_related("user").first()
     if row is None:
         raise InvalidTokenError("revoked")
     if not count:
         raise PermissionDenied("Somebody else acts as the user of this session.")
-    logger.info("Session %s: authenticated again.", pk, extra=_about("stepped_up", row))
+    tell(events.STEPPED_UP, row)
     return row
 
 
@@ -180,15 +192,24 @@ def announcing(announce: Callable[[], object]) -> Iterator[None]:
         _announcement.reset(token)
 
 
-def _announce() -> None:
+def _announce(user: AbstractBaseUser | None = None) -> None:
     announce = _announcement.get()
-    if announce is not None:
-        _announcement.set(None)
+    if announce is None:
+        return
+    _announcement.set(None)
+    try:
         announce()
+    except DatabaseError:
+        # Django's own receiver cannot store `last_login` of a user who has just been deleted.
+        if user is not None and not is_stored(user):
+            raise InvalidTokenError("user_inactive") from None
+        raise
 
 
-def _about(event: str, session: RefreshToken) -> dict[str, Any]:
-    return audit.fields(event, session=session.pk, user=session.user_id, address=session.ip_address)
+def tell(event: events.Event, session: RefreshToken, **more: str) -> None:
+    """Tell the log how a session's user was authenticated, once that has been committed."""
+    values: dict[str, Any] = {"user": session.user_id, "amr": " ".join(session.amr), "address": session.ip_address}
+    audit.tell_on_commit(event, using=RefreshToken.write_alias(), session=session.pk, **(values | more))
 
 
 def _lifetime(*, refreshable: bool) -> timedelta:
@@ -209,7 +230,29 @@ def _end_surplus(session: RefreshToken, user: AbstractBaseUser) -> None:
     revoke_ids(surplus, reason=RevokedReason.SESSION_LIMIT, now=now, user=user_key(user))
 
 
+def _check_types(user: Any, actor: Any, request: Any, **texts: object) -> None:
+    kinds = (get_user_model(), AnonymousUser)  # refused as a user, but passing it is not a mistake in the code
+    expect(kinds, "a user", user=user)
+    if actor is not None:
+        expect(kinds, "a user", actor=actor)
+    expect_request(request)
+    expect(str, "a str", **texts)
+
+
+def _check_transport_and_time(transport: str, auth_time: Any) -> None:
+    if transport not in _TRANSPORTS:
+        raise ValueError(f"transport must be one of {', '.join(_TRANSPORTS)}.")
+    if auth_time is None:
+        return
+    expect(datetime, "a datetime", auth_time=auth_time)
+    if auth_time.tzinfo is None:
+        raise ValueError("auth_time must have a time zone: use django.utils.timezone.now(), for example.")
+
+
 def _check_methods(amr: Sequence[str], acr: str) -> None:
+    if not isinstance(amr, str):
+        expect_list(str, "a list of methods, such as ['pwd']", amr=amr)
+    expect(str, "a str", acr=acr)
     if isinstance(amr, str) or not all(amr) or not all(text.isprintable() for text in (*amr, acr)):
         raise ValueError("amr must be a list of methods that are not empty; amr and acr hold no control characters.")
     if len(acr) > MAX_LENGTH:

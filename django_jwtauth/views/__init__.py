@@ -7,12 +7,14 @@ REST framework would roll that back.
 
 from ._base import AuthenticatedView, JWTAuthView, OAuthTokenView, send_logged_out
 from ._inspect import MayIntrospect, TokenIntrospectView, TokenVerifyView
+from ._oauth import BAD_REQUESTS
 from ._parsers import SafeFormParser, SafeJSONParser, SafeMultiPartParser
 from ._revoke import LogoutAllView, LogoutView, TokenBlacklistView, TokenRevokeView
 from ._sessions import SessionDetailView, SessionListView, SessionPagination
 from ._token_pair import TokenPairView, TokenRefreshView, TokenView
 
 __all__ = [
+    "BAD_REQUESTS",
     "AuthenticatedView",
     "JWTAuthView",
     "LogoutAllView",

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from django.views.decorators.debug import sensitive_variables
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import conf, serializers, sessions, tokens, usernames
 from ..authentication import JWTAuthentication
+from ..bridges import bridge_for
 from ..database import epoch
 from ..errors import InvalidTokenError
 from ..models import RefreshToken
+from ..secret import hide
 from ..verifier import AccessToken
 from ._base import AuthenticatedView, JWTAuthView, OAuthTokenView
 
@@ -21,7 +22,6 @@ class TokenVerifyView(JWTAuthView):
 
     serializer_class = serializers.VerifySerializer
 
-    @sensitive_variables("raw")
     def post(self, request: Request) -> Response:
         raw = self.read(request)["token"]
         try:
@@ -29,7 +29,10 @@ class TokenVerifyView(JWTAuthView):
         except InvalidTokenError as error:
             if error.reason != "wrong_type":
                 raise
-            sessions.verify_refresh(raw)
+            if (bridge := bridge_for(hide(raw))) is not None:
+                bridge.check(hide(raw))
+            else:
+                sessions.verify_refresh(raw)
         return Response({})
 
 
@@ -50,7 +53,6 @@ class TokenIntrospectView(OAuthTokenView, AuthenticatedView):
     serializer_class = serializers.OAuthTokenSerializer
     permission_classes = (IsAuthenticated, MayIntrospect)
 
-    @sensitive_variables("raw", "data")
     def post(self, request: Request) -> Response:
         data = self.read(request)
         raw = data["token"]

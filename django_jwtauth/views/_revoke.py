@@ -4,7 +4,6 @@ import contextlib
 from typing import cast
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from .. import serializers, sessions
 from ..errors import InvalidTokenError
 from ..models import RevokedReason
+from ..sessions._revoke import end_session
 from ._base import AuthenticatedView, JWTAuthView, OAuthTokenView, send_logged_out
 
 
@@ -22,7 +22,7 @@ class TokenBlacklistView(JWTAuthView):
 
     def post(self, request: Request) -> Response:
         session = sessions.find_by_refresh_token(self.read(request)["refresh"])
-        if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+        if end_session(session.pk, reason=RevokedReason.LOGOUT, user=session.user_id):
             send_logged_out(request, session.user)
         return Response({})
 
@@ -33,7 +33,6 @@ class TokenRevokeView(OAuthTokenView):
     The response is 200 whatever the token was (section 2.2): a token that is not valid needs no revocation.
     """
 
-    @sensitive_variables("raw")
     def post(self, request: Request) -> Response:
         raw = self.read(request)["token"]
         try:
@@ -43,7 +42,7 @@ class TokenRevokeView(OAuthTokenView):
                 with contextlib.suppress(InvalidTokenError):
                     sessions.blacklist(raw, reason=RevokedReason.LOGOUT)
         else:
-            if sessions.revoke(session.pk, reason=RevokedReason.LOGOUT):
+            if end_session(session.pk, reason=RevokedReason.LOGOUT, user=session.user_id):
                 send_logged_out(request, session.user)
         return Response({})
 
@@ -52,7 +51,7 @@ class LogoutView(AuthenticatedView):
     """End the session of the access token."""
 
     def post(self, request: Request) -> Response:
-        sessions.revoke(self.sid, reason=RevokedReason.LOGOUT)
+        end_session(self.sid, reason=RevokedReason.LOGOUT, user=self.user_key)
         send_logged_out(request, request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -9,8 +9,9 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import serializers, sessions
+from .. import serializers
 from ..models import RefreshToken, RevokedReason
+from ..sessions._revoke import end_session, revoke_rows
 from ._base import AuthenticatedView
 
 
@@ -35,7 +36,7 @@ class SessionListView(AuthenticatedView):
 
     def delete(self, request: Request) -> Response:
         others = self.own_sessions().exclude(pk=self.sid)
-        return Response({"revoked": sessions.revoke(others, reason=RevokedReason.USER)})
+        return Response({"revoked": revoke_rows(others, reason=RevokedReason.USER, user=self.user_key)})
 
 
 class SessionDetailView(AuthenticatedView):
@@ -44,5 +45,5 @@ class SessionDetailView(AuthenticatedView):
     def delete(self, request: Request, pk: Any) -> Response:
         if not self.own_sessions().filter(pk=pk).exists():
             raise Http404
-        sessions.revoke(pk, reason=RevokedReason.USER)
+        end_session(pk, reason=RevokedReason.USER, user=self.user_key)
         return Response(status=status.HTTP_204_NO_CONTENT)

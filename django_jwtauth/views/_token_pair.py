@@ -1,24 +1,26 @@
 """The endpoints that issue a token pair: sign-in and refresh."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in
-from django.views.decorators.debug import sensitive_variables
+from django.core import exceptions
 from rest_framework import status
-from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 
-from .. import grants, serializers, sessions, sign_in, usernames
-from ..errors import InvalidTokenError, JWTAuthError
-from ..refusals import MESSAGES, error_body
+from .. import audit, grants, serializers, sessions, sign_in, usernames
+from .._core import events
+from ..errors import InvalidScopeError, InvalidTargetError, InvalidTokenError
+from ..refusals import ChallengeRequired
 from ..sessions import TokenPair
 from ..sessions._start import announcing
-from ..throttling import CountingThrottle, LoginThrottle, RefreshThrottle
-from ..users import is_admitted
+from ..throttling import LoginThrottle, RefreshThrottle
+from ..users import is_admitted, user_key
 from ._oauth import OAuthGrantView
 
 
@@ -28,7 +30,6 @@ class TokenPairView(OAuthGrantView):
     requested_scope = ""
     """The scope that the request asks for. :meth:`read_token_request` sets it."""
 
-    @sensitive_variables()
     def get_success_data(self, pair: TokenPair) -> dict[str, Any]:
         """Return the body of the response (RFC 6749 section 5.1, with the member names of Simple JWT)."""
         data: dict[str, Any] = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in}
@@ -39,12 +40,10 @@ class TokenPairView(OAuthGrantView):
             data["scope"] = pair.scope
         return data
 
-    @sensitive_variables()
     def respond(self, request: Request, pair: TokenPair) -> Response:
         """Return the response that hands out a token pair."""
         return Response(self.with_oauth_names(self.get_success_data(pair)))
 
-    @sensitive_variables("data")
     def read_token_request(self, request: Request) -> tuple[dict[str, Any], str, str]:
         """Return the rest of the validated body, the scope and the resource that it asks for.
 
@@ -69,14 +68,19 @@ class TokenRefreshView(TokenPairView):
     throttle_classes = (RefreshThrottle,)
     oauth_grants: tuple[str, ...] = ("refresh_token",)
 
-    @sensitive_variables("data", "pair")
     def post(self, request: Request) -> Response:
         if (refusal := self.refuse_oauth_form()) is not None:
             return refusal
         data, scope, resource = self.read_token_request(request)
         return self.respond(request, self.refresh(request, data, scope=scope, audience=resource))
 
-    @sensitive_variables()
+    def handle_exception(self, exc: Exception) -> Response:
+        response = super().handle_exception(exc)
+        if response.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
+            # Otherwise a client that obeys Retry-After would reach the limit before the database is back.
+            self.uncount()
+        return response
+
     def refresh(self, request: Request, data: dict[str, Any], *, scope: str, audience: str) -> TokenPair:
         """Refresh the session; arguments as for :func:`django_jwtauth.sessions.refresh`."""
         return sessions.refresh(data["refresh"], request=request._request, scope=scope, audience=audience)
@@ -93,27 +97,40 @@ class TokenView(TokenPairView):
     throttle_classes = (LoginThrottle,)
     oauth_grants: tuple[str, ...] = ("password", "refresh_token")
     refresh_view_class: type[TokenRefreshView] = TokenRefreshView
-    """Answers a form with ``grant_type=refresh_token``."""
+    """Answers a form with ``grant_type=refresh_token``, by its own rules: authentication, permissions, throttles."""
     amr: Sequence[str] = ("pwd",)
     """How users are authenticated here (RFC 8176)."""
     acr = ""
     """The level of that authentication."""
 
-    def get_throttles(self) -> list[BaseThrottle]:
-        self._throttles = self.refresh_view_class().get_throttles() if self._is_refresh else super().get_throttles()
-        return self._throttles
+    _refreshed: Any = None
+    """The response of the refresh view, if that view has answered."""
+
+    def check_throttles(self, request: Request) -> None:
+        if not self._is_refresh:  # a refresh is no sign-in: the refresh view counts it
+            super().check_throttles(request)
 
     def post(self, request: Request) -> Response:
         if self._is_refresh:
-            return self._refresh(request)
-        # The throttles have counted this attempt before it is made. Only failed sign-ins stay counted.
+            return cast(Response, self._refresh(request))
+        # The throttles have counted this attempt before it is made. It stays counted unless the sign-in succeeds, or
+        # fails before the password is looked at. Any other error may be the answer to a guess.
+        if (refusal := self.refuse_oauth_form()) is not None:
+            self.uncount()
+            return refusal
         try:
-            response = self._sign_in(request)
-        except BaseException as error:
-            if not _is_failed_sign_in(error):
-                self._uncount_attempt()
+            asked = self.read_token_request(request)
+        except (ValidationError, InvalidScopeError) as error:
+            # A serializer of the project may look at credentials, so only what is missing is surely no guess.
+            if isinstance(error, InvalidScopeError) or _is_incomplete(error):
+                self.uncount()
             raise
-        self._uncount_attempt()
+        try:
+            response = self._sign_in(request, *asked)
+        except _REFUSALS as error:
+            self._tell_refusal(request, asked[0], error)
+            raise
+        self.uncount()
         return response
 
     def start(self, request: Request, user: AbstractBaseUser, *, scope: str, audience: str) -> TokenPair:
@@ -122,7 +139,6 @@ class TokenView(TokenPairView):
             user, request=request._request, amr=self.amr, acr=self.acr, scope=scope, audience=audience
         )
 
-    @sensitive_variables()
     def authenticate_user(self, request: Request, credentials: dict[str, Any]) -> AbstractBaseUser | None:
         """Return the active user with these credentials, or ``None``. The project's authentication backends decide."""
         user = usernames.authenticate_by_name(request._request, credentials)
@@ -140,18 +156,13 @@ class TokenView(TokenPairView):
         """
         return sign_in.challenge(user, request=request._request)
 
-    @sensitive_variables()
     def respond_with_challenge(self, request: Request, challenge: Mapping[str, Any]) -> Response:
         """Return the response to a sign-in that is not finished. Nothing has been written.
 
         The credentials were right, so this is not counted as a failed sign-in.
         """
-        reason = str(challenge.get("reason", "challenge"))
-        error = JWTAuthError("challenge_required", reason, message=str(MESSAGES["challenge"]))
-        body = {**error_body(error), **challenge}
-        headers = {"WWW-Authenticate": f'Bearer realm="{self.www_authenticate_realm}"'}
-        response = Response(body, status=status.HTTP_401_UNAUTHORIZED, headers=headers, exception=True)
-        return self.as_oauth_error(response)
+        # Not raised, since that would count. The project's EXCEPTION_HANDLER has its say all the same.
+        return self.handle_exception(ChallengeRequired(challenge, realm=self.www_authenticate_realm))
 
     @property
     def _is_refresh(self) -> bool:
@@ -161,38 +172,64 @@ class TokenView(TokenPairView):
             form is not None and "refresh_token" in form.getlist("grant_type") and "refresh_token" in self.oauth_grants
         )
 
-    def _refresh(self, request: Request) -> Response:
+    def _refresh(self, request: Request) -> Any:
+        """Let the refresh view answer as if it had been routed here. So every rule of its own holds here too."""
         view = self.refresh_view_class()
         view.setup(request._request, *self.args, **self.kwargs)
-        view.request, view.format_kwarg, view.oauth_form = request, self.format_kwarg, self.oauth_form
-        return view.post(request)
+        view.passed_on = request
+        self._refreshed = view.dispatch(request._request, *self.args, **self.kwargs)
+        return self._refreshed
 
-    @sensitive_variables("credentials", "user", "pair", "challenge")
-    def _sign_in(self, request: Request) -> Response:
-        if (refusal := self.refuse_oauth_form()) is not None:
-            return refusal
-        credentials, scope, resource = self.read_token_request(request)
-        user = self.authenticate_user(request, credentials)
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._refreshed is not None and response is self._refreshed:
+            return response  # the refresh view has finished it, with the renderer that it chose
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def _check_throttles_of(self, request: Request, user: AbstractBaseUser | None) -> None:
+        """Let the throttles count under the stored name too. ``user`` is ``None`` after wrong credentials."""
+        self.require_throttles(
+            request, lambda throttle: not isinstance(throttle, LoginThrottle) or throttle.allow_user(request, user)
+        )
+
+    def _tell_refusal(self, request: Request, credentials: Mapping[str, Any], error: Exception) -> None:
+        """Tell the log that a sign-in was refused, and whose it would have been, if there is such a user."""
+        if not events.SIGN_IN_REFUSED.is_heard():
+            return
+        user = None
+        # The name itself is not logged: people type passwords there. And nothing that fails here may hide the refusal.
+        with contextlib.suppress(Exception):
+            user = usernames.find(credentials[get_user_model().USERNAME_FIELD])
+        reason = getattr(error, "reason", "permission_denied")
+        about = {"user": None if user is None else user_key(user), "reason": reason}
+        audit.tell(events.SIGN_IN_REFUSED, request=request._request, **about)
+
+    def _sign_in(self, request: Request, credentials: dict[str, Any], scope: str, resource: str) -> Response:
+        user = None
+        try:
+            user = self.authenticate_user(request, credentials)
+        finally:
+            self._check_throttles_of(request, user)
         if user is None:
-            raise InvalidTokenError("credentials", code="no_active_account")
+            raise InvalidTokenError("credentials")
         challenge = self.get_challenge(request, user)
         if challenge is not None:
+            about = {"user": user_key(user), "reason": challenge.get("reason", "challenge")}
+            audit.tell(events.SIGN_IN_CHALLENGED, request=request._request, **about)
             return self.respond_with_challenge(request, challenge)
         with announcing(lambda: user_logged_in.send(sender=type(user), request=request._request, user=user)):
             pair = self.start(request, user, **grants.for_clients(scope, resource))
         return self.respond(request, pair)
 
-    def _uncount_attempt(self) -> None:
-        for throttle in self._throttles:
-            if isinstance(throttle, CountingThrottle):
-                throttle.release()
 
-
-def _is_failed_sign_in(error: BaseException) -> bool:
-    """Tell whether an error means that credentials were tried and refused, in any way that a subclass may choose."""
-    if isinstance(error, ValidationError):
-        return not _is_incomplete(error)
-    return isinstance(error, InvalidTokenError | AuthenticationFailed)
+_REFUSALS = (
+    InvalidTokenError,
+    InvalidScopeError,
+    InvalidTargetError,
+    AuthenticationFailed,
+    PermissionDenied,
+    exceptions.PermissionDenied,
+)
+"""What refuses a sign-in after its credentials were looked at. Too many attempts are another event."""
 
 
 def _is_incomplete(error: ValidationError) -> bool:

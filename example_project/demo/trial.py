@@ -18,8 +18,8 @@ from example_project.demo import services
 from example_project.demo.client import Client, StepError
 from example_project.demo.story import Stage, Story
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
 GRACE_SECONDS = 2.0
 POLL_SECONDS = 0.5
 

@@ -1,6 +1,6 @@
 """The API: one view for each of the two ways to authenticate."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -47,13 +47,13 @@ class OrderListView(ListCreateAPIView):
 
 
 class CancelOrderView(GenericAPIView):
-    """Cancel an order, which requires a sign-in within the last five minutes.
+    """Cancel an order, which requires a sign-in within the last five minutes (the setting ``RECENT_LOGIN``).
 
     A user who signed in longer ago gets a 401 that says so (RFC 9470). Calling /api/confirm-password/ and then
     refreshing satisfies it.
     """
 
-    permission_classes = [IsAuthenticated, RecentLogin(max_age=timedelta(minutes=5))]
+    permission_classes = [IsAuthenticated, RecentLogin(max_age=settings.RECENT_LOGIN)]
     serializer_class = OrderSerializer
 
     def post(self, request: Request, pk: int) -> Response:

@@ -6,7 +6,10 @@ from pathlib import Path
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 
+import django_jwtauth
+
 FILES = Path(__file__).parent / "static"
+CLIENT = Path(django_jwtauth.__file__).parent / "static" / "django_jwtauth" / "jwtauth.js"
 CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -47,9 +50,9 @@ def index(request: HttpRequest) -> HttpResponseBase:
 
 
 def file(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Serve one of the files."""
-    path = FILES / name
-    if path.parent != FILES or not path.is_file():
+    """Serve one of the files: of the page, or the client module, which comes with the library."""
+    path = {file.name: file for file in (CLIENT, *FILES.iterdir())}.get(name)
+    if path is None:
         raise Http404
     return HttpResponse(path.read_bytes(), content_type=f"{CONTENT_TYPES[path.suffix]}; charset=utf-8")
 

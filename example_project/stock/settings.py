@@ -27,8 +27,8 @@ SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(50)  #
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 SECURE_SSL_REDIRECT = not DEBUG
 
-# Neither django_jwtauth, which is for services that issue tokens, nor django.contrib.auth.
-INSTALLED_APPS = ["corsheaders", "rest_framework"]
+# django_jwtauth itself is for services that issue tokens. Nor is there django.contrib.auth.
+INSTALLED_APPS = ["corsheaders", "rest_framework", "django_jwtauth.service"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",

@@ -70,7 +70,8 @@ def german(tmp_path, settings):
     """A translation of one text of ours, and nothing else."""
     catalogue = tmp_path / "de" / "LC_MESSAGES"
     catalogue.mkdir(parents=True)
-    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "Revoked": "Beendet", "Revoke": "Beenden"}
+    words = {"jwtauth log entry\x04Revoked": "Beendet", "jwtauth button\x04Revoke": "Beenden"}  # after their contexts
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", **words}
     (catalogue / "django.mo").write_bytes(compiled(texts))
     settings.LOCALE_PATHS = [str(tmp_path)]
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]

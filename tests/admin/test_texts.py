@@ -51,7 +51,7 @@ def test_every_text_of_the_modules_can_be_translated(module):
     translated = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "gettext", "ngettext")
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("_", "gettext", "ngettext", "pgettext_lazy")
         for inner in ast.walk(node)
     }
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

@@ -11,6 +11,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.dummy",
     "allauth.headless",
     "allauth.mfa",
+    "dj_rest_auth",
+    "dj_rest_auth.registration",
 ]
 MIDDLEWARE = [*MIDDLEWARE, "allauth.account.middleware.AccountMiddleware"]
 AUTHENTICATION_BACKENDS = [
@@ -25,4 +27,5 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+REST_AUTH = {"TOKEN_MODEL": None}
 HEADLESS_TOKEN_STRATEGY = "tests.allauth.tokens.JWTStrategy"

@@ -1,4 +1,4 @@
-"""Settings of a server whose access tokens end at once, so that ten of them can be seen to end."""
+"""Settings of a server whose access tokens end at once, so that five of them can be seen to end."""
 
 from datetime import timedelta
 
@@ -9,6 +9,6 @@ JWTAUTH = {
     **SERVED,
     "ACCESS_TOKEN_LIFETIME": timedelta(seconds=3),
     "LEEWAY": timedelta(0),
-    # Tabs without locks refresh one by one: eighty times in this one minute, where it would be an hour.
+    # Tabs without locks refresh one by one: forty times in half a minute, where it would be an hour.
     "THROTTLE_RATES": {"refresh": None},
 }

@@ -14,7 +14,7 @@ else:
     from .example import LAUNCH, is_ours, running
     from .keyboard import Keyboard
 
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=60_000)
 
 PASSED = pytest.StashKey[bool]()
 
@@ -51,7 +51,7 @@ def open_window(chromium, example, tmp_path, request):
     def open_window(**options):
         context = chromium.new_context(**{"base_url": example.url, "reduced_motion": "reduce", **options})
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         _watch(context, problems)
         return context.new_page()
 

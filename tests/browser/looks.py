@@ -1,5 +1,7 @@
 """What a page looks like, measured in the browser."""
 
+import base64
+
 from axe_playwright_python.sync_playwright import Axe
 
 WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
@@ -57,6 +59,32 @@ UNREACHABLE = """(area, without) => {
     scrollTo(0, 0);
     return problems;
 }"""
+
+
+# How far the mean colours of two pictures are apart in each square of 20 pixels: in the part that differs most.
+DIFFERENCES = """async pictures => {
+    const SIZE = 20;
+    const means = async text => {
+        const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${text}`)).blob());
+        const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+        canvas.drawImage(image, 0, 0);
+        const found = [];
+        for (let top = 0; top + SIZE <= image.height; top += SIZE)
+            for (let left = 0; left + SIZE <= image.width; left += SIZE) {
+                const {data} = canvas.getImageData(left, top, SIZE, SIZE);
+                const sum = part => data.filter((_, i) => i % 4 === part).reduce((a, b) => a + b);
+                found.push([0, 1, 2].map(part => sum(part) / SIZE ** 2));
+            }
+        return found;
+    };
+    const [one, other] = await Promise.all(pictures.map(means));
+    return one.map((mean, i) => Math.max(...mean.map((part, j) => Math.abs(part - other[i][j]))));
+}"""
+
+
+def differences(page, one, other):
+    """Return how far two pictures (PNG, of one size) are apart in each of their squares, from 0 to 255."""
+    return page.evaluate(DIFFERENCES, [base64.b64encode(picture).decode() for picture in (one, other)])
 
 
 def contrasts(locator):

@@ -120,6 +120,23 @@ def test_status_words_are_readable_in_each_theme(open_window, admin_state, syste
     assert seen["auto"] == seen[system]
 
 
+def test_a_small_screen_shows_all_columns_of_the_list_beside_filters_and_navigation(open_window, admin_state):
+    page = open_window(viewport={"width": 1280, "height": 800}, storage_state=admin_state)
+    page.add_init_script("localStorage.setItem('django.admin.navSidebarIsOpen', 'true')")
+    page.goto(LIST)
+    assert page.locator("#nav-sidebar").bounding_box()["width"] > 200
+    assert page.locator("#changelist-filter").bounding_box()["width"] > 150
+    for area in ("html", ".results"):
+        needed, given = page.locator(area).evaluate("area => [area.scrollWidth, area.clientWidth]")
+        assert needed <= given, area
+    heights = sorted(row.bounding_box()["height"] for row in page.locator("#result_list tbody tr").all())
+    assert heights[len(heights) // 2] < 70  # a few have a note that takes more lines
+    heading = page.locator("h1", has_text="Select refresh token").bounding_box()
+    buttons = page.locator(".object-tools").bounding_box()
+    is_above = heading["y"] + heading["height"] <= buttons["y"]
+    assert is_above or heading["x"] + heading["width"] <= buttons["x"]  # beside it since Django 6.1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_page_is_too_wide_for_a_phone_and_all_can_be_reached(open_window, admin_state, pages, name):
     page = open_window(storage_state=admin_state, **PHONE)

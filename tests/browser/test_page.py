@@ -112,6 +112,50 @@ def test_a_session_that_is_revoked_in_the_admin_is_over_at_the_next_call(open_wi
     assert app.session != session
 
 
+def test_being_signed_out_from_elsewhere_is_logged_as_no_success(open_window, example):
+    app = App.open(open_window(), example, "header").sign_in()
+    other = App.open(open_window(), example, "cookie").sign_in()
+    other.button("End all others").click()
+    expect(other.list("My devices").get_by_role("listitem")).to_have_count(1)
+    app.button("Reload orders").click()
+    app.is_signed_out(ENDED)
+    expect(app.log("Signed out: revoked.", "bad")).to_have_count(1)
+    app.sign_in()
+    app.button("Sign out").click()
+    app.is_signed_out("You have signed out.")
+    expect(app.log("Signed out: logout.", "event")).to_have_count(1)
+
+
+def test_what_is_typed_while_the_page_looks_for_cookies_stays(open_window, example):
+    app = App.open(open_window(), example, "header")
+    held = []
+    app.page.route("**/browser/refresh/", lambda request: held.append(request))
+    with app.page.expect_request("**/browser/refresh/"):
+        app.page.get_by_role("radio", name="Cookie mode").check()
+    app.field("Username").fill(ADA.username)
+    app.field("Password").fill(ADA.password)
+    (request,) = held
+    request.continue_()
+    expect(app.log("POST /api/auth/browser/refresh/")).to_have_count(1)
+    expect(app.field("Password")).to_have_value(ADA.password)
+    app.button("Sign in").click()
+    expect(app.heading("Signed in")).to_be_visible()
+    expect(app.field("Password")).to_have_value("")
+
+
+def test_no_claim_is_printed_over_another(open_window, example):
+    """The name "preferred_username" is wide."""
+    app = App.open(open_window(), example, "header").sign_in()
+    boxes = [part.bounding_box() for part in app.page.locator("#claims dt, #claims dd").all()]
+    assert len(boxes) > 10
+    for name, value in zip(boxes[::2], boxes[1::2], strict=True):
+        assert name["x"] + name["width"] <= value["x"]
+    wide = app.page.locator("#claims dt").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    )
+    assert wide == 0
+
+
 def test_devices_are_listed_and_ended(open_window, example):
     app = App.open(open_window(), example, "header").sign_in()
     other = App.open(open_window(), example, "cookie").sign_in()
@@ -217,6 +261,7 @@ def views(app, example):
     app.sign_in()
     app.sees_both_services()
     app.order("a thing with a name as long as all of the names of all the other things together")
+    app.order(190 * "x")  # nowhere a line could break
     yield
     Database(example).sign_in_was(app.session, hours=1)
     app.refresh()

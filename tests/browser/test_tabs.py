@@ -1,4 +1,4 @@
-"""Eight tabs in each of two windows wake at once, ten times, and none has a token that is still good."""
+"""Eight tabs in each of two windows wake at once, five times, and none has a token that is still good."""
 
 import pytest
 from playwright.sync_api import expect
@@ -7,7 +7,7 @@ from .app import MODES, WITHOUT_LOCKS, App, Database, reuse_reports
 from .example import Example, serving
 
 TABS = 8
-ROUNDS = 10
+ROUNDS = 5
 # As when the lid of a laptop is opened: all the tabs of a window, within some milliseconds.
 SLEEPER = """new BroadcastChannel("wake").onmessage = () => document.getElementById("load-orders").click()"""
 WAKE = """new BroadcastChannel("wake").postMessage("")"""

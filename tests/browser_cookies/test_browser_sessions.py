@@ -34,7 +34,7 @@ def wait(age):
     def wait(by, *browsers):
         session = stored(browsers[0])
         age(session, by)
-        raw = tokens.mint_refresh(session).raw
+        raw = tokens.mint_refresh(session).raw.reveal()
         for browser in browsers:
             if tokens.read_refresh(browser.value(REFRESH)).generation == session.generation:
                 browser.cookie(REFRESH).set(REFRESH, raw, raw)
@@ -126,6 +126,31 @@ def test_a_repeat_that_is_answered_late_replaces_no_later_token(browser, wait):
     assert stored(browser).revoked_at is None
 
 
+@pytest.mark.parametrize("seen", [False, True], ids=["its response was lost", "its cookies have been used"])
+def test_a_browser_that_comes_back_late_goes_on_unless_its_new_cookies_were_seen(browser, wait, settings, seen):
+    settings.JWTAUTH = {"REFRESH_RETRY_PERIOD": datetime.timedelta(hours=12)}
+    wait(3 * WINDOW, browser)
+    other = tab_of(browser)
+    lost = other.refresh()
+    if seen:
+        assert me(other).status_code == 200
+    wait(4 * WINDOW, other)
+    late = browser.refresh()
+    if seen:
+        assert_refused(late, "token_not_valid", "reused")
+        return
+    assert late.status_code == 200
+    session = stored(browser)
+    assert (session.generation, session.replays) == (1, 1)
+    assert tokens.read_refresh(browser.value(REFRESH)).generation == 1
+    assert me(browser).status_code == 200
+    # For two windows nothing rotates, so the lost response replaces no later token if it does arrive.
+    assert browser.refresh().status_code == 200
+    assert stored(browser).generation == 1
+    deliver(lost, browser)
+    assert browser.refresh().status_code == 200
+
+
 def test_a_token_that_was_minted_otherwise_is_replaced(browser, settings):
     """After a change of SECRET_KEY, the cookie should be valid without the fallback as soon as possible."""
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -171,7 +196,7 @@ def session_expired(browser, user):
 def ahead(browser, user):
     session = stored(browser)
     session.generation += 1
-    browser.cookie(REFRESH).set(REFRESH, *[tokens.mint_refresh(session).raw] * 2)
+    browser.cookie(REFRESH).set(REFRESH, *[tokens.mint_refresh(session).raw.reveal()] * 2)
 
 
 def garbage(browser, user):
@@ -298,6 +323,17 @@ def test_sign_out_clears_the_cookies_whatever_they_hold(browser, user, state):
         other.session.refresh_from_db()
         is_over = state in ("access-only", "revoked", "twice", "two")
         assert (session.revoked_at is not None, other.session.revoked_at is not None) == (is_over, state == "two")
+
+
+@pytest.mark.parametrize(("minutes", "ends"), [(7, True), (60, False)], ids=["lately", "long ago"])
+def test_sign_out_ends_the_session_of_a_token_that_may_be_alive_by_another_clock(browser, user, minutes, ends):
+    session = stored(browser)
+    then = RefreshToken.objects.now() - datetime.timedelta(minutes=minutes)
+    raw = tokens.mint_access(RefreshToken.objects.get(), now=then, request=None).raw.reveal()
+    cookies = f"csrftoken={browser.value('csrftoken')}; {ACCESS}={raw}"
+    assert browser.log_out(headers={"Cookie": cookies}).status_code == 204
+    session.refresh_from_db()
+    assert (session.revoked_at is not None) is ends
 
 
 def test_sign_out_clears_what_can_no_longer_be_read(browser, settings):

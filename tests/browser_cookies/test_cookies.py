@@ -136,16 +136,16 @@ def test_cookies_live_as_long_as_their_tokens(user, settings):
     settings.JWTAUTH = {"ACCESS_TOKEN_LIFETIME": hour / 6, "REFRESH_TOKEN_LIFETIME": hour, "SESSION_LIFETIME": hour * 2}
     browser = Browser()
     answer = browser.sign_in().json()
-    assert browser.cookie(ACCESS)["max-age"] == answer["expires_in"] == pytest.approx(600, abs=2)
-    assert browser.cookie(REFRESH)["max-age"] == answer["refresh_expires_in"] == pytest.approx(3600, abs=2)
+    assert browser.cookie(ACCESS)["max-age"] == answer["expires_in"] == pytest.approx(600, abs=30)
+    assert browser.cookie(REFRESH)["max-age"] == answer["refresh_expires_in"] == pytest.approx(3600, abs=30)
     access = conf.get_config().verifier.verify(browser.value(ACCESS))
-    assert access.expires_at.timestamp() == pytest.approx(time.time() + browser.cookie(ACCESS)["max-age"], abs=2)
+    assert access.expires_at.timestamp() == pytest.approx(time.time() + browser.cookie(ACCESS)["max-age"], abs=30)
     # No token outlives its session, and no cookie outlives its token.
     now = sessions.find_by_any_token(browser.value(ACCESS)).database_now
     RefreshToken.objects.update(expires_at=now + hour / 20, rotated_at=now - hour / 2)
     answer = browser.refresh().json()
-    assert browser.cookie(ACCESS)["max-age"] == answer["expires_in"] == pytest.approx(180, abs=2)
-    assert browser.cookie(REFRESH)["max-age"] == answer["refresh_expires_in"] == pytest.approx(180, abs=2)
+    assert browser.cookie(ACCESS)["max-age"] == answer["expires_in"] == pytest.approx(180, abs=30)
+    assert browser.cookie(REFRESH)["max-age"] == answer["refresh_expires_in"] == pytest.approx(180, abs=30)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def request_with(header):
         (None, None),
         ("", None),
         (";;; ;", None),
-        ("a", ""),
-        ("a=", ""),
+        ("a", None),
+        ("a=", None),
         ("a=1", "1"),
         ("b=2; a=1;c=3", "1"),
         ("\ta \t=\t1 ", "1"),
@@ -220,7 +220,8 @@ def request_with(header):
     ],
 )
 def test_reading(header, value):
-    assert read_cookie(request_with(header), "a") == value
+    found = read_cookie(request_with(header), "a")
+    assert (found if found is None else found.reveal()) == value
 
 
 @pytest.mark.parametrize("header", ["a=1; a=1", "a=1; b=2; a=", "a; a", "a=1;a =2"])

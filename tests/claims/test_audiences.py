@@ -8,6 +8,7 @@ from django_jwtauth._core import jws
 from django_jwtauth.errors import InsufficientScopeError, InvalidTargetError, InvalidTokenError
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
+from tests.tools.products import in_turn
 from tests.tools.scopes import (
     CREDENTIALS,
     INVALID_TARGET,
@@ -58,6 +59,8 @@ AUDIENCES = [
     (ORDERS, [STOCK], "", INVALID_TARGET, None),
     (STOCK + "/", [STOCK], "", INVALID_TARGET, None),
     (STOCK.upper(), [STOCK], "", INVALID_TARGET, None),
+    (f"{STOCK} ", [STOCK], "", INVALID_TARGET, None),
+    (f" {STOCK}", [STOCK], "", INVALID_TARGET, None),
 ]
 
 
@@ -78,8 +81,9 @@ def accepted_by(client, raw):
     return audience
 
 
-@pytest.mark.parametrize(("kind", "by"), MODES)
-@pytest.mark.parametrize(("asked", "names", "wanted", "first_audience", "audience"), AUDIENCES)
+@pytest.mark.parametrize(
+    ("asked", "names", "wanted", "first_audience", "audience", "kind", "by"), in_turn(dict(enumerate(AUDIENCES)), MODES)
+)
 def test_a_token_is_good_at_the_audience_that_was_asked_for_and_nowhere_else(
     client, user, configure, age, kind, by, asked, names, wanted, first_audience, audience
 ):
@@ -159,14 +163,14 @@ def test_several_resources_are_400(client, user, configure, age, several, format
             response = client.post(url, form, content_type="application/x-www-form-urlencoded")
         else:
             response = client.post(url, data, format=format)
-        assert (response.status_code, response.json()) == (400, {"resource": ["Ask for one resource."]})
+        assert (response.status_code, response.json()) == (400, {"resource": ["Ask for only one resource."]})
     assert list(RefreshToken.objects.values()) == before
 
 
 @pytest.mark.parametrize("format", ["json", "multipart", "form"])
 def test_every_format_will_do(client, user, configure, format):
     configure(SCOPES=[R], AUDIENCES=[STOCK])
-    body = {**CREDENTIALS, "scope": f" {R} ", "resource": STOCK}
+    body = {**CREDENTIALS, "scope": R, "resource": STOCK}
     if format == "form":
         form = "&".join(f"{name}={value}" for name, value in body.items())
         answer = client.post(TOKEN, form, content_type="application/x-www-form-urlencoded").json()

@@ -63,7 +63,7 @@ def session(user, settings):
 
 def mint(session):
     now = database_now(RefreshToken.write_alias())
-    return tokens.mint_access(session, now=now, request=None).raw
+    return tokens.mint_access(session, now=now, request=None).raw.reveal()
 
 
 def added(claims, names):

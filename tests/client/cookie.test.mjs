@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createClient } from "../../example_project/page/static/jwtauth.js";
+import { createClient } from "../../django_jwtauth/static/django_jwtauth/jwtauth.js";
 import { Issuer, fetchWithCookies, listen, next } from "./issuer.mjs";
 
 const CREDENTIALS = { username: "ada", password: "secret" };
@@ -13,7 +13,7 @@ const REFRESH = "/api/auth/browser/refresh/";
 const CSRF = "/api/auth/browser/csrf/";
 
 function open(t, issuer, jar = new Map(), options = {}) {
-  const timing = { timeout: 1, ask: 0.02, pause: 0.01 };
+  const timing = { timeout: 10, ask: 0.02, pause: 0.01 };
   const fetch = fetchWithCookies(jar);
   const client = createClient({ base: issuer.base, mode: "cookie", share: false, timing, fetch, ...options });
   t.after(() => client.close());

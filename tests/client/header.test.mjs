@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AuthError, createClient } from "../../example_project/page/static/jwtauth.js";
+import { AuthError, createClient } from "../../django_jwtauth/static/django_jwtauth/jwtauth.js";
 import { Issuer, Locks, listen, next } from "./issuer.mjs";
 
 const CREDENTIALS = { username: "ada", password: "secret" };
 const REFRESH = "/api/auth/token/refresh/";
-const QUICK = { timeout: 1, ask: 0.02, pause: 0.01 };
+const QUICK = { timeout: 10, ask: 0.02, pause: 0.01 };
 
 async function start(t, options = {}) {
   const issuer = await Issuer.start(t);
@@ -225,7 +225,7 @@ test("an answer that is lost is asked for again, and the session goes on", async
 });
 
 test("an answer that never comes is not waited for longer than the timeout", async (t) => {
-  const { client, issuer } = await start(t, { timing: { ...QUICK, timeout: 0.1 } });
+  const { client, issuer } = await start(t, { timing: { ...QUICK, timeout: 2 } });
   issuer.late = 60;
   issuer.trouble(REFRESH, ({ answer }) => void answer());
   assert.equal(await client.refresh(), true);
@@ -423,7 +423,7 @@ test("and without locks nobody is signed out, and nothing looks like theft", asy
 
 test("a tab that is closed in the middle of a refresh leaves no token behind that looks stolen", async (t) => {
   const issuer = await Issuer.start(t);
-  const [first, second] = await tabs(t, issuer, 2, { timing: { ...QUICK, timeout: 0.3 } });
+  const [first, second] = await tabs(t, issuer, 2, { timing: { ...QUICK, timeout: 3 } });
   issuer.late = 60;
   issuer.trouble(REFRESH, ({ answer }) => {
     answer();
@@ -454,7 +454,7 @@ test("who loses a race against a newer token takes it, whatever the server says 
 
 test("a lock that is never given back is not waited for", async (t) => {
   const locks = withLocks(t);
-  const { client, issuer } = await start(t, { timing: { ...QUICK, timeout: 0.1 } });
+  const { client, issuer } = await start(t, { timing: { ...QUICK, timeout: 2 } });
   locks.request(`jwtauth header ${issuer.base}`, { signal: new AbortController().signal }, () => new Promise(() => {}));
   assert.equal(await client.refresh(), true);
   assert.equal(issuer.refreshes, 1);

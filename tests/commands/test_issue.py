@@ -8,6 +8,7 @@ import stat
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
 from django.core.management import CommandError, call_command
 
 from django_jwtauth import sessions
@@ -133,8 +134,22 @@ def test_nothing_is_ever_overwritten_and_no_session_is_started_then(robot, tmp_p
     assert not RefreshToken.objects.exists()
 
 
+def refuse(user):
+    return False
+
+
+class Refusing(ModelBackend):
+    def user_can_authenticate(self, user):
+        return False
+
+
 PROBLEMS = {
     "no such user": (("nobody",), {}, "no user 'nobody'"),
+    "refused by the rule": (
+        ("robot",),
+        {"USER_AUTHENTICATION_RULE": f"{__name__}.refuse"},
+        r"The user 'robot' is refused by JWTAUTH\['USER_AUTHENTICATION_RULE'\]",
+    ),
     "inactive": (("inactive",), {}, "The user 'inactive' is not active"),
     "scope": (("robot", "--scope", "a  b"), {}, "scope"),
     "quote in scope": (("robot", "--scope", 'a"b'), {}, "scope"),
@@ -158,6 +173,12 @@ def test_what_goes_wrong_is_said_and_leaves_nothing_behind(robot, settings, tmp_
             issue(*args, *options)
     assert not path.exists()
     assert not RefreshToken.objects.exists()
+
+
+def test_a_refusal_by_the_backend_is_said(robot, settings):
+    settings.AUTHENTICATION_BACKENDS = [f"{__name__}.Refusing"]
+    with pytest.raises(CommandError, match="The user 'robot' is refused by AUTHENTICATION_BACKENDS"):
+        issue("robot")
 
 
 def test_who_breaks_it_off_leaves_nothing_behind(robot, settings, tmp_path):

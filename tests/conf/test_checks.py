@@ -11,15 +11,18 @@ from django.core import checks as django_checks
 from django.db import connections
 from django.test import override_settings
 
-from django_jwtauth import checks
+from django_jwtauth import checks, service_checks
 from django_jwtauth.authentication import JWTAuthentication
 from django_jwtauth.keys import Key
+from tests.tools.conf import HOUR
 
 OURS = "django_jwtauth.authentication.JWTAuthentication"
 SESSION = "rest_framework.authentication.SessionAuthentication"
 SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"}}
 FILE_CACHE = {
-    "CACHES": {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "x"}}
+    "CACHES": {
+        "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": ".pytest_tmp/cache"}
+    }
 }
 DATABASE_CACHE = "django.core.cache.backends.db.DatabaseCache"
 HOOKS = "tests.conf.test_checks."
@@ -124,17 +127,23 @@ def asymmetric(**given):
     return jwtauth(SIGNING_KEYS=[{"alg": "ES256", "pem": Key.generate("ES256").private_pem()}], **given)
 
 
+def for_others(**given):
+    return asymmetric(ISSUER="https://auth.example.com", **given)
+
+
 def trusting(issuer, **entry):
     return jwtauth(TRUSTED_ISSUERS={issuer: {"audience": "orders", **entry}})
 
 
 def classes(*names):
-    return {"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": names}}
+    return {"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": names, "DEFAULT_PERMISSION_CLASSES": []}}
 
 
 def found():
     """Run all checks, on settings that would be correct in production except for what the test changes."""
-    return [message for check in (*checks.CHECKS, *checks.DEPLOY_CHECKS) for message in check(app_configs=None)]
+    modules = (service_checks, checks)
+    each = [check for module in modules for check in (*module.CHECKS, *module.DEPLOY_CHECKS)]
+    return [message for check in each for message in check(app_configs=None)]
 
 
 PROVOKED = [
@@ -150,6 +159,7 @@ PROVOKED = [
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_of_a_list"])),
     ("jwtauth.E003", jwtauth(CLAIMS_HOOKS=[HOOKS + "hook_of_nothing"])),
     ("jwtauth.E005", jwtauth(SUBJECT_FIELD="no_such_field")),
+    ("jwtauth.E013", jwtauth(SUBJECT_FIELD="groups")),
     ("jwtauth.E006", jwtauth(SUBJECT_FIELD="email")),
     ("jwtauth.E007", {"DATABASE_ROUTERS": ["tests.conf.test_checks.UsersElsewhere"]}),
     ("jwtauth.E009", jwtauth(CLAIMS={"org": "organisation_id"})),
@@ -160,8 +170,14 @@ PROVOKED = [
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.OwnLocMemCache"}}}),
     ("jwtauth.W002", FILE_CACHE),
     ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": DATABASE_CACHE, "LOCATION": "cache"}}}),
-    ("jwtauth.W002", {"CACHES": {"default": {"BACKEND": "tests.tools.caches.TimedFileCache", "LOCATION": "x"}}}),
+    (
+        "jwtauth.W002",
+        {"CACHES": {"default": {"BACKEND": "tests.tools.caches.TimedFileCache", "LOCATION": ".pytest_tmp/cache"}}},
+    ),
     ("jwtauth.W003", jwtauth(REFRESH_GRACE_PERIOD=datetime.timedelta(0))),
+    ("jwtauth.W014", jwtauth(REFRESH_RETRY_PERIOD=HOUR / 120)),
+    ("jwtauth.W014", jwtauth(REFRESH_RETRY_PERIOD=360 * HOUR)),
+    ("jwtauth.W014", jwtauth(REFRESH_RETRY_PERIOD=2 * HOUR, SESSION_LIFETIME=HOUR)),
     ("jwtauth.W004", asymmetric()),
     ("jwtauth.W004", asymmetric(ISSUER="http://auth.example.com")),
     ("jwtauth.W004", asymmetric(ISSUER="http://127.example.com")),
@@ -178,6 +194,9 @@ PROVOKED = [
     ("jwtauth.W008", jwtauth(COOKIES={"secure": False})),
     ("jwtauth.W009", jwtauth(COOKIES={"domain": "example.com"})),
     ("jwtauth.W010", jwtauth(COOKIES={"samesite": "None"})),
+    ("jwtauth.W031", {"REST_FRAMEWORK": {}}),
+    ("jwtauth.W033", jwtauth(AUDIENCE=["a", "b"])),
+    ("jwtauth.E031", jwtauth(AUTHENTICATION_CLASS="no.such.Class")),
 ]
 
 
@@ -215,6 +234,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         jwtauth(CLAIMS_HOOKS=[HOOKS + "good_hook"], SUBJECT_FIELD="username"),
         jwtauth(USER_AUTHENTICATION_RULE=HOOKS + "good_rule"),
         jwtauth(USER_AUTHENTICATION_RULE=good_rule),
+        jwtauth(REFRESH_RETRY_PERIOD=12 * HOUR),
         {
             "CSRF_COOKIE_SAMESITE": "None",
             **jwtauth(COOKIES={"secure": True, "domain": None, "samesite": "None", "refresh_path": "/api/"}),
@@ -224,16 +244,16 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         ),
         jwtauth(CLAIMS_HOOKS=[f"django_jwtauth.hooks.{name}" for name in ("groups", "permissions", "staff")]),
         jwtauth(CLAIMS={"email": "email", "key": "pk", "staff": "is_staff", "known": "is_authenticated"}),
-        jwtauth(SCOPES=names, AUDIENCES=HOOKS + "names"),
-        jwtauth(SCOPES=["orders:read"], AUDIENCES=["https://stock.example.com"]),
-        jwtauth(SCOPES=functools.partial(names_of, "orders:read"), AUDIENCES=Names()),
-        jwtauth(SCOPES=names_or_none, AUDIENCES=strangely_typed),
+        for_others(SCOPES=names, AUDIENCES=HOOKS + "names"),
+        for_others(SCOPES=["orders:read"], AUDIENCES=["https://stock.example.com"]),
+        for_others(SCOPES=functools.partial(names_of, "orders:read"), AUDIENCES=Names()),
+        for_others(SCOPES=names_or_none, AUDIENCES=strangely_typed),
         {"USE_X_FORWARDED_HOST": True, **jwtauth(NUM_PROXIES=1)},
         classes(OURS, SESSION),
         classes(OwnAuthentication, SESSION),
         classes(SESSION),
         classes("no.such.Class", OURS),
-        {"REST_FRAMEWORK": {}},
+        {"REST_FRAMEWORK": {"DEFAULT_PERMISSION_CLASSES": []}},
         {
             "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
             **jwtauth(THROTTLE_RATES=dict.fromkeys(["login", "login_address", "login_username", "refresh"])),
@@ -256,6 +276,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
         "hook",
         "rule",
         "rule itself",
+        "retries",
         "cookies",
         "typed hooks",
         "our hooks",
@@ -325,7 +346,7 @@ FOR_NAMES = [
 @pytest.mark.parametrize("setting", ["SCOPES", "AUDIENCES"])
 @pytest.mark.parametrize(("id", "source", "problem"), FOR_NAMES, ids=[problem for _, _, problem in FOR_NAMES])
 def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id, source, problem):
-    with override_settings(**jwtauth(**{setting: source})):
+    with override_settings(**for_others(**{setting: source})):
         (message,) = found()
     assert message.id == id
     assert message.msg.startswith(f"JWTAUTH['{setting}'] {problem}")

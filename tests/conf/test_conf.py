@@ -7,6 +7,7 @@ import pytest
 from django.test import override_settings
 
 from django_jwtauth import conf, sessions
+from django_jwtauth._core.setting_table import SIMPLE_JWT
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
 from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
@@ -29,6 +30,9 @@ from tests.tools.docs import page, section
         ({"REFRESH_TOKEN_LIFETIME": -HOUR}, "JWTAUTH['REFRESH_TOKEN_LIFETIME']"),
         ({"SESSION_LIFETIME": None}, "JWTAUTH['SESSION_LIFETIME']"),
         ({"REFRESH_GRACE_PERIOD": -HOUR}, "JWTAUTH['REFRESH_GRACE_PERIOD']"),
+        ({"REFRESH_RETRY_PERIOD": -HOUR}, "JWTAUTH['REFRESH_RETRY_PERIOD']"),
+        ({"REFRESH_RETRY_PERIOD": None}, "JWTAUTH['REFRESH_RETRY_PERIOD']"),
+        ({"REFRESH_RETRY_PERIOD": datetime.timedelta(days=31)}, "JWTAUTH['REFRESH_RETRY_PERIOD']"),
         ({"LEEWAY": datetime.timedelta(seconds=301)}, "JWTAUTH['LEEWAY']"),
         ({"LEEWAY": 5}, "JWTAUTH['LEEWAY']"),
         ({"SIGNING_KEYS": []}, "JWTAUTH['SIGNING_KEYS']"),
@@ -91,6 +95,8 @@ from tests.tools.docs import page, section
         ({"NUM_PROXIES": 1.5}, "JWTAUTH['NUM_PROXIES']"),
         ({"PROXY_HEADER": "HTTP_X_FORWARDED_FOR"}, "JWTAUTH['PROXY_HEADER']"),
         ({"PROXY_HEADER": "forwarded"}, "JWTAUTH['PROXY_HEADER']"),
+        ({"REQUEST_START_HEADER": ""}, "JWTAUTH['REQUEST_START_HEADER']"),
+        ({"REQUEST_START_HEADER": "HTTP_X_REQUEST_START"}, "JWTAUTH['REQUEST_START_HEADER']"),
         ({"PURGE_REVOKED_AFTER": "30"}, "JWTAUTH['PURGE_REVOKED_AFTER']"),
         ({"TRUSTED_ISSUERS": None}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not None"),
         ({"TRUSTED_ISSUERS": ["https://a.example"]}, "JWTAUTH['TRUSTED_ISSUERS'] must be a dict, not list"),
@@ -150,7 +156,7 @@ from tests.tools.docs import page, section
         *(
             ({"COOKIES": cookies}, f"JWTAUTH['COOKIES']{rest}")
             for cookies, rest in [
-                ({"Secure": False}, " has no key 'Secure'; it knows access_name, domain, refresh_name, refresh_path, "),
+                ({"colour": False}, " has no key 'colour'; it knows access_name, domain, refresh_name, refresh_path, "),
                 ({"httponly": False}, " has no key 'httponly'"),
                 ({"secure": 0}, "['secure'] must be True or False, not 0"),
                 ({"domain": ""}, "['domain'] must be a str"),
@@ -204,7 +210,7 @@ def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
 @pytest.mark.parametrize(
     ("given", "ends"),
     [
-        ({"ISUER": "x"}, "Did you mean 'ISSUER'?"),
+        ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'. Did you mean 'ISSUER'?"),
         ({"leeway": 1}, "Did you mean 'LEEWAY'?"),
         ({"COOKIES": {"samesight": "Lax"}}, "Did you mean 'samesite'?"),
         (
@@ -233,7 +239,7 @@ def test_an_unknown_setting_that_resembles_none_gets_no_hint():
 def test_every_setting_of_simple_jwt_gets_a_pointer():
     table = section(page("docs/migrating.md"), "## Settings")
     theirs = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) - {each.key for each in conf.SETTINGS}
-    assert theirs == set(conf._SIMPLE_JWT)
+    assert theirs == set(SIMPLE_JWT)
 
 
 def test_all_problems_are_named_at_once():

@@ -61,9 +61,9 @@ DISGUISES = {
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-@pytest.mark.parametrize("name", sorted(RESERVED))
-def test_a_registered_name_is_known_in_any_disguise(name, disguise):
-    assert is_registered(DISGUISES[disguise](name))
+def test_a_registered_name_is_known_in_any_disguise(disguise):
+    disguised = {name: DISGUISES[disguise](name) for name in RESERVED}
+    assert [name for name, spelling in disguised.items() if not is_registered(spelling)] == []
 
 
 def test_each_disguise_is_one():

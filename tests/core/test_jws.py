@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.keys import SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode
+from django_jwtauth.keys import HMAC_BYTES, SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode
 from tests.tools.jws import CLAIMS, ED25519, ES256, GOOD, HS256, KEYS, RS256, header, refused, signed, verify
+from tests.tools.keys import key_for
 
 # What passes
 
 
 @pytest.mark.parametrize("alg", SUPPORTED_ALGORITHMS)
 def test_each_algorithm_signs_and_verifies(alg):
-    key = Key.generate(alg)
+    key = Key.generate(alg) if alg in HMAC_BYTES else key_for(alg)
     raw = jws.sign({**CLAIMS, "name": "Ärger 🔑"}, typ="at+jwt", key=key)
     for text in (raw, raw.encode()):
         read = jws.verify_signature(text, profile=jws.ACCESS, keys=KeySet([key]), max_length=4096)
@@ -39,6 +40,21 @@ def test_an_ed25519_token_may_use_either_name(alg):
 @pytest.mark.parametrize("member", ["jku", "x5u", "jwk", "x5c", "x5t", "cty", "note"])
 def test_other_header_members_are_not_looked_at(member):
     assert verify(signed(header(**{member: ["https://evil.example/"]}))).key is HS256
+
+
+def test_a_header_is_remembered_without_its_verdict():
+    long = "x" * 1000
+    for key, note in ((HS256, ""), (HS256, long)):
+        raw = signed(header(key, note=note))
+        other = KeySet([Key.from_secret(b"another-secret-of-at-least-32-bytes!", kid=key.kid), ES256])
+        for _ in range(2):
+            assert verify(raw).claims == CLAIMS
+            for keys, profile, reason in ((other, jws.ACCESS, "invalid"), (KEYS, jws.REFRESH, "wrong_type")):
+                with pytest.raises(InvalidTokenError) as caught:
+                    jws.verify_signature(raw, profile=profile, keys=keys, max_length=4096)
+                assert caught.value.reason == reason
+    known = jws._known_header.cache_info()
+    assert known.currsize <= known.maxsize
 
 
 def test_what_signs_the_same_claims_twice_gives_the_same_text():

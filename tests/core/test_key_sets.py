@@ -1,6 +1,10 @@
 """Key sets, encodings and derived secrets."""
 
+import base64
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from django_jwtauth.errors import InvalidKeyError
 from django_jwtauth.keys import (
@@ -57,6 +61,25 @@ def test_canonical_base64url_round_trips(text):
 def test_any_other_spelling_of_base64url_is_refused(text):
     with pytest.raises(ValueError, match=r"base64|padd|number of data"):
         b64url_decode(text.encode())
+
+
+def outcome(decode, text):
+    try:
+        return decode(text.encode())
+    except ValueError:
+        return None
+
+
+def decoded_and_encoded_again(data):
+    decoded = base64.urlsafe_b64decode(data + b"===")
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != data:
+        raise ValueError("other bytes")
+    return decoded
+
+
+@given(st.text("AQgwBEe-_+/=. \n\x00", max_size=8))
+def test_base64url_is_accepted_exactly_if_encoding_gives_it_again(text):
+    assert outcome(b64url_decode, text) == outcome(decoded_and_encoded_again, text)
 
 
 def test_each_purpose_and_each_master_secret_gives_an_unrelated_secret():

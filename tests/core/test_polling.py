@@ -44,18 +44,33 @@ def test_while_one_thread_reads_the_others_use_the_old_one_or_wait(source):
     source.gate.clear()
     make_old(cached, 1.5 * NEVER)
     with ThreadPoolExecutor(2) as pool:
+        began = time.monotonic()
         reader = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.wait_for_reading()
         source.wait_for_reading()
         assert cached.fresh(interval=NEVER, patience=PATIENCE).value == 1  # older than the interval: good enough
         make_old(cached, NEVER)
-        began = time.monotonic()
         assert cached.fresh(interval=NEVER, patience=0.25).value == 1  # older than two: it was waited for
-        assert time.monotonic() - began >= 0.25
+        assert time.monotonic() - began >= 0.2  # patience is counted from the beginning of the attempt
         waiter = pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
         source.gate.set()
         assert (reader.result(PATIENCE).value, waiter.result(PATIENCE).value) == (2, 2)
     assert source.count == 2
+
+
+def test_nobody_waits_for_an_attempt_that_is_older_than_their_patience(source):
+    """Where the source hangs, one request after the other would wait."""
+    cached = CachedNumber(source)
+    source.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(cached.fresh, interval=NEVER, patience=PATIENCE)
+        source.wait_for_reading()
+        began = time.monotonic()
+        for _ in range(40):
+            assert cached.fresh(interval=NEVER, patience=0.25) is None
+        assert time.monotonic() - began < 20 * 0.25  # once, and not forty times
+        source.gate.set()
+    assert cached.latest.value == 1
 
 
 def test_many_at_once_read_once(source):

@@ -1,6 +1,9 @@
 """The cache of tokens that were verified before."""
 
+import collections
 import copy
+import dataclasses
+import pickle
 import sys
 import threading
 
@@ -33,15 +36,55 @@ def test_a_hit_gives_equal_claims_that_belong_to_nobody_else(key):
     assert verifier.verify(raw, now=NOW).claims == untouched
 
 
+def test_what_requests_share_cannot_be_changed():
+    verifier = make()
+    raw = token(scope="a b", aud=[CLAIMS["aud"], "other"])
+    first, second = verifier.verify(raw, now=NOW), verifier.verify(raw, now=NOW)
+    assert first.registered is second.registered
+    with pytest.raises(TypeError):
+        second.registered["sub"] = "2"
+    with pytest.raises((AttributeError, TypeError)):
+        second.subject = "2"
+    assert all(isinstance(value, str | int) for value in second.registered.values())
+    assert isinstance(second.audience, tuple)
+    assert isinstance(second.scopes, frozenset)
+    assert second.claims is second.claims  # one copy for each request
+    assert second.claims is not first.claims
+    second.claims["sub"] = "2"
+    assert (second.subject, first.claims["sub"]) == ("1", "1")
+
+
+def test_tokens_are_values():
+    verifier = make()
+    raw = token(nested={"a": [1]})
+    first, second, other = verifier.verify(raw, now=NOW), verifier.verify(raw, now=NOW), make().verify(token(), now=NOW)
+    assert first == second != other
+    assert first != first.claims
+    assert hash(first) == hash(second)
+    for twin in (copy.copy(second), copy.deepcopy(second), pickle.loads(pickle.dumps(second))):
+        assert twin == first
+        assert (twin.registered, twin.audience, twin.scopes) == (first.registered, first.audience, first.scopes)
+    copied = copy.deepcopy(first)
+    copied.claims["nested"]["a"].clear()
+    assert first.claims["nested"] == {"a": [1]}
+
+
 def test_a_hit_asks_the_key_nothing_and_the_clock_again():
     verifier = make(keys=KeySet([ES256]))
     raw = token(ES256)
     verifier.verify(raw, now=NOW)
-    ((key, payload),) = entries(verifier).values()
-    assert key is ES256
+    (known,) = entries(verifier).values()
+    said = known.statement
+    assert known.key is ES256
     # What is remembered is what is read: were the signature looked at again, this payload would be refused.
-    entries(verifier)[next(iter(entries(verifier)))] = (key, payload.replace(b'"sub":"1"', b'"sub":"9"'))
-    assert verifier.verify(raw, now=NOW).subject == "9"
+    other = dataclasses.replace(
+        said,
+        registered={**said.registered, "sub": "9"},
+        subject="9",
+        payload=said.payload.replace(b'"sub":"1"', b'"sub":"9"'),
+    )
+    entries(verifier)[next(iter(entries(verifier)))] = dataclasses.replace(known, statement=other)
+    assert verifier.verify(raw, now=NOW).subject == verifier.verify(raw, now=NOW).claims["sub"] == "9"
     assert refused(verifier, raw, now=CLAIMS["exp"] + 5) == "expired"
 
 
@@ -103,6 +146,30 @@ def test_a_key_that_was_withdrawn_or_replaced_verifies_nothing_from_memory():
         assert verifier.verify(other, now=NOW)
     verifier.keys = KeySet([stolen])
     assert verifier.verify(raw, now=NOW)
+
+
+class Hurried(collections.OrderedDict):
+    """Another thread evicts an entry just before this one would touch it."""
+
+    def move_to_end(self, key):
+        del self[key]
+        super().move_to_end(key)
+
+    def popitem(self, last):
+        self.clear()
+        return super().popitem(last=last)
+
+
+def test_an_entry_that_another_thread_evicts_is_still_used():
+    verifier = make(cache_size=1)
+    raw = token()
+    verifier.verify(raw, now=NOW)
+    verifier._cache._entries = Hurried(entries(verifier))
+    assert verifier.verify(raw, now=NOW).jti == CLAIMS["jti"]
+    assert not entries(verifier)
+    for jti in ("a", "b"):
+        assert verifier.verify(token(jti=jti), now=NOW).jti == jti
+    assert not entries(verifier)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4])

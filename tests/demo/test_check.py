@@ -10,6 +10,9 @@ import pytest
 from example_project.demo.story import Stage, Story
 from tests.tools.demo import MANAGE, assert_nothing_left, broken, manage
 
+# Each test starts four servers.
+pytestmark = pytest.mark.long
+
 
 def assert_holds(environment):
     done = manage(environment, "demo", "--check")
@@ -36,7 +39,6 @@ def test_story_holds(environment, tmp_path):
     assert_holds(broken(environment, tmp_path))
 
 
-@pytest.mark.long
 def test_story_holds_with_the_real_settings(environment, tmp_path):
     assert_holds(environment)
     assert list(tmp_path.iterdir()) == []  # nor is the demo's own key
@@ -66,13 +68,11 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "JWTAUTH = {**JWTAUTH, 'REFRESH_GRACE_PERIOD': timedelta(0)}",
             "A refresh within REFRESH_GRACE_PERIOD",
             id="no-grace-period",
-            marks=pytest.mark.long,
         ),
         pytest.param(
             "JWTAUTH = {**JWTAUTH, 'CLAIMS_HOOKS': []}",
             "The stateless view answers",
             id="no-claims-hook",
-            marks=pytest.mark.long,
         ),
         pytest.param(
             "REST_FRAMEWORK = {**REST_FRAMEWORK, 'DEFAULT_PERMISSION_CLASSES': []}",
@@ -88,21 +88,18 @@ IMPATIENT = "JWTAUTH = {**JWTAUTH, 'REVOCATION_MAX_STALENESS': 2 * JWTAUTH['REVO
             "JWTAUTH = {**JWTAUTH, 'AUDIENCE': 'orders-only'}",
             "The stock service, which has no database, accepts",
             id="for-one-service-only",
-            marks=pytest.mark.long,
         ),
         pytest.param(
             "CORS_URLS_REGEX = '^/none/'",
             "Both services let scripts of the page's origin",
             id="no-other-origin",
-            marks=pytest.mark.long,
         ),
         pytest.param(
             ONLY_ADA,
             "In the stock service the groups in the token decide",
             id="no-group-for-mary",
-            marks=pytest.mark.long,
         ),
-        pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept", marks=pytest.mark.long),
+        pytest.param(NEW_KEY_AT_EACH_START, "Started again", id="key-is-not-kept"),
     ],
 )
 def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, settings, step):
@@ -113,21 +110,23 @@ def test_check_fails_and_names_the_step_that_is_wrong(environment, tmp_path, set
     ("settings", "step"),
     [
         pytest.param("raise RuntimeError", "The services start.", id="server-does-not-start"),
-        pytest.param(OPEN_STOCK, "The stock service, which has no database, accepts", id="open-to-everybody"),
+        pytest.param(
+            OPEN_STOCK,
+            "The stock service, which has no database, accepts",
+            id="open-to-everybody",
+        ),
         pytest.param(
             ANYBODY_CHANGES,
             "In the stock service the groups in the token decide",
             id="anybody-changes",
-            marks=pytest.mark.long,
         ),
         pytest.param(
             "CORS_ALLOW_ALL_ORIGINS = True",
             "Both services let scripts of the page's origin",
             id="any-origin",
-            marks=pytest.mark.long,
         ),
-        pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list", marks=pytest.mark.long),
-        pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old", marks=pytest.mark.long),
+        pytest.param(NO_LIST, "Mary signs out of the orders service", id="no-revocation-list"),
+        pytest.param(IMPATIENT, "With the orders service stopped", id="list-soon-too-old"),
     ],
 )
 def test_check_fails_where_the_stock_service_is_wrong(environment, tmp_path, settings, step):
@@ -150,7 +149,7 @@ def test_check_that_is_terminated_leaves_nothing(environment, tmp_path):
             head = check.stdout.readline()
             assert check.stdout.readline() == "ok     The services start.\n"
             check.terminate()
-            assert check.wait(30) == 128 + signal.SIGTERM
+            assert check.wait(60) == 128 + signal.SIGTERM
         finally:
             check.kill()
     assert_nothing_left(head)

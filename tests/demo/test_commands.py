@@ -18,6 +18,7 @@ from tests.tools.demo import OPTIONS, broken, free_port, manage, manage_each
     ("level", "request_line", "shown"),
     [
         (logging.INFO, "GET /.well-known/jwt-revocations HTTP/1.1", False),
+        (logging.INFO, "GET /.well-known/jwt-revocations/changes HTTP/1.1", False),
         (logging.ERROR, "GET /.well-known/jwt-revocations HTTP/1.1", True),
         (logging.INFO, "GET /.well-known/jwks.json HTTP/1.1", True),
         (logging.INFO, "POST /api/auth/logout/ HTTP/1.1", True),
@@ -28,6 +29,7 @@ def test_polls_of_the_stock_service_are_not_worth_a_line(level, request_line, sh
     assert _is_worth_a_line(record) is shown
 
 
+@pytest.mark.long
 def test_demo_refuses_ports_that_are_taken_or_cannot_be_used_and_does_nothing(environment, tmp_path):
     one, two = str(free_port()), str(free_port())
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -53,6 +55,7 @@ def test_demo_refuses_ports_that_are_taken_or_cannot_be_used_and_does_nothing(en
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [["demo"], ["demo", "--check"]], ids=" ".join)
 def test_demo_does_not_run_in_production(production, arguments):
     done = manage(production, *arguments)
@@ -105,6 +108,7 @@ def test_checks_find_nothing(environment, settings):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_deploy_checks_find_nothing_of_ours(environment, production, tmp_path):
     for mode in (environment, production):
         done = manage(mode, "check", "--deploy")

@@ -8,6 +8,9 @@ import pytest
 
 from tests.tools.demo import broken, get, is_taken, read, serving, wait_until_ended
 
+# Each test starts three servers.
+pytestmark = pytest.mark.long
+
 
 def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
     for _ in range(2):
@@ -36,7 +39,7 @@ def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
             assert (config["issuer"], config["stock"]) == (issuer, f"http://127.0.0.1:{stock_port}")
             assert [account["username"] for account in config["accounts"]] == ["ada", "mary", "admin"]
             demo.process.send_signal(signal.SIGINT)
-            assert demo.process.wait(10) == 0
+            assert demo.process.wait(60) == 0
             assert not is_taken(stock_port)
             assert not is_taken(page_port)
             assert "\nThe demo has ended.\n" in demo.said.read_text()
@@ -53,7 +56,7 @@ def test_demo_serves_until_ctrl_c_and_again(environment, tmp_path):
 def test_stock_service_and_page_end_with_the_demo(environment, tmp_path, number, status):
     with serving(environment, tmp_path) as demo:
         demo.process.send_signal(number)
-        assert demo.process.wait(10) == status
+        assert demo.process.wait(60) == status
         wait_until_ended(demo.stock_port)
         wait_until_ended(demo.page_port)
 
@@ -73,7 +76,7 @@ def test_demo_ends_with_the_stock_service_and_says_so(environment, tmp_path):
     sign = tmp_path / "die"
     with serving(broken(environment, tmp_path, stock=DIES.format(path=str(sign))), tmp_path) as demo:
         sign.touch()
-        assert demo.process.wait(20) == 1
+        assert demo.process.wait(60) == 1
         assert not is_taken(demo.port)
         assert not is_taken(demo.page_port)
         assert demo.said.read_text().endswith("The stock service exited with 7, so the demo ends.\n")

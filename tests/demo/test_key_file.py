@@ -3,9 +3,14 @@
 import subprocess
 import sys
 
+import pytest
+
 from django_jwtauth.keys import Key
 from example_project.key_file import KeyFile
 from tests.tools.demo import CHECKOUT, manage
+
+# Each test starts processes.
+pytestmark = pytest.mark.long
 
 # The key
 

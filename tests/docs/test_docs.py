@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import itertools
+import json
 import re
 from pathlib import Path
 
@@ -14,20 +16,25 @@ from django_jwtauth import (
     checks,
     conf,
     errors,
+    local_list,
     models,
+    published_list,
     refusals,
+    route_checks,
+    service_checks,
     signals,
+    tenant_checks,
     urls,
     urls_well_known,
     well_known,
 )
 from django_jwtauth._core import custom_claims, jws, polling, remote, revocation_list
-from django_jwtauth._core.revocation_list import RevocationList, SignedList
+from django_jwtauth._core.revocation_list import Part, RevocationList, SignedList
 from django_jwtauth.admin import actions, filters, forms, pages, site, users
 from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.request_info import client_address
 from tests.interop import table
-from tests.tools.docs import DOCS, FENCE, ROOT, page, section
+from tests.tools.docs import DOCS, FENCE, ROOT, first_words, page, rows, section
 
 PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 BLOCKS = [
@@ -35,6 +42,7 @@ BLOCKS = [
     for path in PAPERS
     for number, block in enumerate(FENCE.findall(path.read_text("utf-8")), 1)
 ]
+CHECKS = (checks, route_checks, service_checks, tenant_checks)
 METHODS = [f"`{method.upper()}`" for method in APIView.http_method_names]
 SIMPLE_JWT_SETTINGS = [  # rest_framework_simplejwt.settings.DEFAULTS, version 5.5
     "ACCESS_TOKEN_LIFETIME",
@@ -74,16 +82,6 @@ SIMPLE_JWT_SETTINGS = [  # rest_framework_simplejwt.settings.DEFAULTS, version 5
 ]
 
 
-def rows(text):
-    """Return the cells of all table rows."""
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
-
-
-def first_words(text):
-    """Return the code words that table rows begin with."""
-    return [cells[0].strip("| `") for cells in rows(text) if cells[0].startswith("`")]
-
-
 def test_the_settings_page_describes_each_setting_once_and_no_other():
     known = sorted(setting.key for setting in conf.SETTINGS)
     assert sorted(re.findall(r"^### `(\w+)`$", page("docs/settings.md"), re.MULTILINE)) == known
@@ -102,7 +100,8 @@ def test_the_settings_page_gives_type_and_default_of_each_setting_as_the_code_do
 
 
 def test_the_checks_page_describes_each_check_once_and_no_other():
-    known = sorted(set(re.findall(r'id="(jwtauth\.[EW][0-9]{3})"', Path(checks.__file__).read_text("utf-8"))))
+    source = "".join(Path(module.__file__).read_text("utf-8") for module in CHECKS)
+    known = sorted(set(re.findall(r'id="(jwtauth\.[EW][0-9]{3})"', source)))
     assert sorted(re.findall(r"^### `(jwtauth\.[EW][0-9]{3})`$", page("docs/checks.md"), re.MULTILINE)) == known
 
 
@@ -192,42 +191,59 @@ def test_the_throttling_page_gives_the_true_rates(settings):
     assert conf.get_config().throttle_rates == plain
 
 
-def test_the_services_page_gives_the_true_times_and_sizes():
-    text = " ".join(page("docs/services.md").split())
+def test_the_page_on_revocation_in_services_gives_the_true_times_and_sizes():
+    text = " ".join(page("docs/services-revocation.md").split())
     for words in (
         f"| fetched | every {remote.KEYS_SECONDS / 60:.0f} minutes |",
         f"at most once in {remote.UNKNOWN_KID_SECONDS:.0f} seconds",
         f"for an unknown `kid`: at most {remote.UNKNOWN_KID_PATIENCE_SECONDS:.0f} second",
         f"the old ones stay in use, for {remote.KEYS_MAX_AGE_SECONDS / 3600:.0f} hours",
+        f"each time for the next {remote.CHANGES_PAUSE_SECONDS:.0f} seconds",
         f"{remote.MAX_DOCUMENT_BYTES >> 20} MiB, {remote.MAX_KEYS} keys",
         f"{revocation_list.MAX_BYTES >> 20} MiB, which is about 600,000 ids",
         f"after {polling.FIRST_BACKOFF_SECONDS} seconds, then after ever longer pauses, at most "
         f"{polling.MAX_BACKOFF_SECONDS:.0f} seconds",
-        f"signed again every {well_known.SIGNING_PERIOD} seconds and may be served for {well_known.REPLAY_SECONDS}",
+        f"signed again every {published_list.SIGNING_PERIOD} seconds and may be served for "
+        f"{published_list.REPLAY_SECONDS}",
         f"publishes at most {revocation_list.MAX_ENTRIES:,} ids",
     ):
         assert words in text, words
 
 
-def test_the_services_page_explains_each_claim_of_the_list_and_no_other():
+def test_the_page_on_revocation_in_services_explains_each_claim_of_the_list_and_no_other():
     key = Key.generate("ES256")
     document = SignedList(revoked=RevocationList(), issued_at=1, expires_at=2, ttl=1, max_lifetime=1)
     signed = jws.verify_signature(
         document.sign(issuer="i", key=key), profile=jws.REVOCATIONS, keys=KeySet([key]), max_length=4096
     )
-    assert first_words(section(page("docs/services.md"), "## The document")) == list(signed.claims)
+    assert first_words(section(page("docs/services-revocation.md"), "## The document")) == list(signed.claims)
+
+
+def test_the_services_page_names_the_parts_of_its_example_rightly():
+    text = section(page("docs/services-revocation.md"), "## The changes of the list")
+    (block,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    example = json.loads(block)
+    sids, jtis = iter(example["sids"]), iter(example["jtis"])
+    for name, more_sids, more_jtis in example["parts"]:
+        part = Part.of(itertools.islice(sids, more_sids), itertools.islice(jtis, more_jtis))
+        assert part.name == name
+    assert [*sids, *jtis] == []
+    assert f"A part stands for {local_list.MIN_PART_LENGTH.seconds} seconds" in " ".join(text.split())
+    assert f"about {local_list.MAX_PARTS} of them" in " ".join(text.split())
+    assert f"sent for {published_list.CHANGES_SECONDS} seconds" in " ".join(text.split())
+    assert published_list.CHANGES_INTERVALS == 6
 
 
 def test_the_endpoints_page_lists_the_documents_for_other_services():
     documents = rows(section(page("docs/endpoints.md"), "## Documents for other services"))[1:]
-    ages = [well_known.JWKS_MAX_AGE, well_known.METADATA_MAX_AGE, well_known.REVOCATIONS_MAX_AGE]
-    names = [pattern.name for pattern in urls_well_known.urlpatterns]
+    ages = [well_known.JWKS_MAX_AGE, well_known.METADATA_MAX_AGE, *[well_known.REVOCATIONS_MAX_AGE] * 2]
+    names = list(dict.fromkeys(pattern.name for pattern in urls_well_known.urlpatterns))
     assert [cells[1].strip("`") for cells in documents] == names
     assert [int(cells[4].strip(" |")) for cells in documents] == ages
 
 
-def test_the_services_page_shows_the_verifiers_that_are_tested():
-    assert table.markdown() in page("docs/services.md")
+def test_the_page_on_other_languages_shows_the_verifiers_that_are_tested():
+    assert table.markdown() in page("docs/services-languages.md")
 
 
 def test_the_migrating_page_maps_each_setting_of_simple_jwt_once():
@@ -235,7 +251,7 @@ def test_the_migrating_page_maps_each_setting_of_simple_jwt_once():
 
 
 def test_the_readme_can_be_read_at_one_sitting():
-    assert 80 <= len(page("README.md").splitlines()) <= 150
+    assert 80 <= len(page("README.md").splitlines()) <= 170
 
 
 def test_the_readme_s_settings_work(settings):

@@ -1,11 +1,15 @@
 """What README and quickstart tell people to paste into a project, as it stands there."""
 
+import re
+
 import pytest
 
-from tests.tools.docs import FENCE, page
+from tests.tools.docs import DOCS, FENCE, ROOT, page
 from tests.tools.processes import run_script
 
 PAGES = ["README.md", "docs/quickstart.md"]
+PROMPT = re.compile(r"^ *(?:[$%>]|>>>|\.\.\.|\(\.?venv\).*) \S", re.MULTILINE)
+ANY_FENCE = re.compile(r"^```(\S*).*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = """
 from django.conf import settings
 given = {{}}
@@ -59,3 +63,9 @@ def test_the_urls_are_added_to_those_of_the_project(name):
     first, *added = urls["urlpatterns"]
     assert first == "admin/"
     assert "api/auth/" in [str(entry.pattern) for entry in added]
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")]), ids=lambda path: path.name)
+def test_no_block_has_a_prompt_that_would_be_copied_with_it(path):
+    blocks = ANY_FENCE.findall(path.read_text("utf-8"))
+    assert [block for language, block in blocks if PROMPT.search(block) or not language] == []

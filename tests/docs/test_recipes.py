@@ -356,7 +356,7 @@ def test_acting_as_somebody_else(project, client, user, colleague, caplog):
     claims = client.get("/whoami/", **acting).json()["claims"]
     assert (claims["sub"], claims["act"]) == (str(user.pk), {"sub": str(colleague.pk)})
     assert "auth_time" not in claims
-    assert f"{colleague.pk} acts as user {user.pk}" in caplog.text
+    assert f"user={user.pk} actor={colleague.pk}" in caplog.text
     actors = [session["actor"] for session in client.get("/api/auth/sessions/", **own).json()["results"]]
     assert sorted(actors) == ["", str(colleague.pk)]
     assert client.put("/address/", **own).status_code == 200

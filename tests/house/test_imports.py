@@ -52,7 +52,7 @@ def test_nothing_is_imported_inside_a_function_but_by_ready(module):
         if not isinstance(function, ast.Lambda)
         and any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
     }
-    assert inside == ({"ready"} if module == "apps" else set())
+    assert inside == ({"ready"} if module.rpartition(".")[2] == "apps" else set())
 
 
 def run_at_import(tree):
@@ -79,7 +79,7 @@ def test_no_setting_is_read_at_import(module):
         ):
             reads.add(ast.unparse(node))
     # A foreign key needs the user model while its class is made; Django has no other way.
-    assert reads == ({"settings.AUTH_USER_MODEL"} if module == "models" else set())
+    assert reads == ({"settings.AUTH_USER_MODEL"} if module.rpartition(".")[2] == "models" else set())
 
 
 def run(code, **environment):
@@ -153,6 +153,8 @@ def test_the_authentication_classes_import_without_the_app_and_before_rest_frame
     assert run(WITHOUT_THE_APP) == ["False", "False"]
 
 
+WITH_DRF_SPECTACULAR = "django_jwtauth.contrib.spectacular."
+"""What is imported only where that is installed: tests/openapi does."""
 BROKEN_SETTINGS = """
 import importlib
 from django.conf import settings
@@ -174,4 +176,5 @@ print("imported")
 
 def test_every_module_imports_although_the_settings_cannot_be_used():
     # So manage.py can run the checks, which say what is wrong.
-    assert run(BROKEN_SETTINGS.format(modules=on_floors(*range(11)))) == ["imported"]
+    modules = [name for name in on_floors(*range(11)) if not name.startswith(WITH_DRF_SPECTACULAR)]
+    assert run(BROKEN_SETTINGS.format(modules=modules)) == ["imported"]

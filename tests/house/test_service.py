@@ -7,6 +7,9 @@ import pytest
 
 from tests.tools.processes import conversation
 
+# Issuer and service are processes of their own.
+pytestmark = pytest.mark.long
+
 # A service that has nothing of ours but the package
 
 

@@ -4,14 +4,12 @@ import ast
 import configparser
 import re
 
-import pytest
-
-from tests.tools.house import MAX_LINES
+from tests.tools.house import MAX_LINES, each
 from tests.tools.processes import ROOT
 
 TESTS = ROOT / "tests"
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(TESTS.rglob("*.py"))}
-each_file = pytest.mark.parametrize("name", FILES)
+each_file = each(FILES)
 
 
 @each_file
@@ -39,7 +37,9 @@ def test_tox_runs_each_folder():
     tox.read(ROOT / "tox.ini")
     named = " ".join(tox["folders"][name] for name in ("django", "once", "own")).split()
     assert sorted(named) == sorted({f"tests/{path.relative_to(TESTS).parts[0]}" for path in TESTS.rglob("test_*.py")})
-    database = {word for word in tox["folders"]["database"].split() if not word.startswith("-")}
+    database = {word for word in tox["folders"]["database"].split() if word.startswith("tests/")}
     assert database <= set(tox["folders"]["django"].split())
+    for word in re.findall(r"tests/\S+", f"{tox['folders']['database']} {tox['folders']['cache']}"):
+        assert list(ROOT.glob(word)), word
     commands = "\n".join(section.get("commands", "") for section in map(tox.__getitem__, tox.sections()))
     assert set(tox["folders"]["own"].split()) <= set(re.findall(r"tests/\w+", commands))

@@ -4,6 +4,7 @@ import pytest
 from django.test import override_settings
 from django.urls import path
 from rest_framework.test import APIClient
+from rest_framework.views import exception_handler
 
 from django_jwtauth import views
 from django_jwtauth.browser_views import BrowserLoginView
@@ -154,3 +155,22 @@ def test_without_packages_that_demand_more_the_password_is_enough(user, django_a
     client.post(TOKEN, RIGHT)  # a password of an older hash is upgraded once
     with django_assert_max_num_queries(4 + 2):  # and a savepoint
         assert client.post(TOKEN, RIGHT).status_code == 200
+
+
+def with_numbers(user, *, request):
+    return {"attempts": 3, "methods": ["totp"]}
+
+
+def envelope(exc, context):
+    response = exception_handler(exc, context)
+    response.data = {"errors": response.data, "codes": exc.get_codes(), "full": exc.get_full_details()["code"]["code"]}
+    return response
+
+
+@pytest.mark.parametrize("url", [TOKEN, LOGIN])
+def test_the_project_s_handler_of_errors_sees_a_challenge(user, url):
+    with deciding(with_numbers), override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": envelope}):
+        answer = sign_in(url)
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
+    assert answer.json()["errors"] | {"attempts": 3, "methods": ["totp"]} == answer.json()["errors"]
+    assert (answer.json()["codes"]["code"], answer.json()["full"]) == ("challenge_required",) * 2

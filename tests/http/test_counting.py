@@ -25,7 +25,7 @@ from django_jwtauth.throttling import LoginThrottle
 from tests.tools import caches
 from tests.tools.throttles import attempt, rates, request
 
-FILES, REDIS = FileBasedCache("x", {}), RedisCache("redis://127.0.0.1:1", {})
+FILES, REDIS = FileBasedCache(".pytest_tmp/counts", {}), RedisCache("redis://127.0.0.1:1", {})
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def file_cache(tmp_path):
         (DummyCache("x", {}), False),
         (caches.OwnLocMemCache("x", {}), True),
         (caches.OwnCountingCache(), True),
-        (caches.PrometheusFileCache("x", {}), False),
-        (caches.TimedFileCache("x", {}), False),
-        (caches.NamingFileCache("x", {}), False),
-        (caches.DecoratedFileCache("x", {}), False),
+        (caches.PrometheusFileCache(".pytest_tmp/counts", {}), False),
+        (caches.TimedFileCache(".pytest_tmp/counts", {}), False),
+        (caches.NamingFileCache(".pytest_tmp/counts", {}), False),
+        (caches.DecoratedFileCache(".pytest_tmp/counts", {}), False),
         (caches.TimedRedisCache("redis://127.0.0.1:1", {}), True),
         (caches.Wrapper(FILES), False),
         (caches.Wrapper(caches.Wrapper(FILES)), False),
@@ -66,7 +66,7 @@ def test_which_caches_count_in_one_step_whatever_they_are_called(backend, expect
 
 def test_what_is_patched_into_one_cache_changes_nothing():
     """The debug toolbar and tracers replace the methods of the object."""
-    backend = FileBasedCache("x", {})
+    backend = FileBasedCache(".pytest_tmp/counts", {})
     backend.incr = lambda *args, **kwargs: FileBasedCache.incr(backend, *args, **kwargs)
     assert not counting.counts_atomically(backend)
 
@@ -76,7 +76,7 @@ def of_60_at_once():
 
     def one(number):
         if number < 30:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
         return LoginThrottle().allow_request(request({"username": "ada", "password": "wrong"}), None)
 
     with rates(login="10/hour"), ThreadPoolExecutor(30) as pool:

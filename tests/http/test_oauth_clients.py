@@ -1,16 +1,23 @@
 """Token requests in the form of RFC 6749: what OAuth clients send, and what they are answered."""
 
+from base64 import b64encode
 from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.http import HttpResponse, JsonResponse
 from django.test import override_settings
 from django.urls import path
 from django.utils import translation
 from rest_framework import serializers as drf_serializers
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
 from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import exception_handler
 
 from django_jwtauth import sessions, views
@@ -323,6 +330,114 @@ def list_of_errors(exc, context):
     return response
 
 
+def plain_text(exc, context):
+    response = HttpResponse("Refused.", status=exception_handler(exc, context).status_code)
+    response["X-Mine"] = "yes"
+    return response
+
+
+def json_response(exc, context):
+    return JsonResponse({"mine": "yes"}, status=exception_handler(exc, context).status_code)
+
+
+@pytest.mark.parametrize("handler", [plain_text, json_response])
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [({"grant_type": "password"}, "invalid_request"), ({**PASSWORD, "password": "wrong"}, "invalid_grant")],
+)
+def test_a_handler_may_return_a_response_of_django(user, handler, body, error):
+    with override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": handler}):
+        answer = ask(body)
+    assert_error(answer, error)
+    assert "yes" in (answer.get("X-Mine"), answer.json().get("mine"))
+
+
 def test_a_project_s_own_format_of_errors_does_not_hide_the_code(user):
     with override_settings(REST_FRAMEWORK={"EXCEPTION_HANDLER": list_of_errors}):
         assert_error(ask({"grant_type": "password"}), "invalid_request")
+
+
+class Strict(views.TokenRefreshView):
+    """A refresh view with a rule of its own."""
+
+    def refresh(self, *args, **kwargs):
+        raise AssertionError("It must have been refused before.")
+
+
+class Refuse(BasePermission):
+    def has_permission(self, request, view):
+        return False
+
+
+class Nobody(BaseAuthentication):
+    def authenticate(self, request):
+        raise AuthenticationFailed("Not you.")
+
+
+class Full(BaseThrottle):
+    def allow_request(self, request, view):
+        return False
+
+
+class Closed(Strict):
+    def initial(self, request, *args, **kwargs):
+        raise PermissionDenied
+
+
+class NotNow(Strict):
+    def dispatch(self, request, *args, **kwargs):
+        return HttpResponse(status=404)
+
+
+class Renamed(views.TokenRefreshView):
+    def handle_exception(self, exc):
+        return Response({"mine": True}, status=418)
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        (type("Permission", (Strict,), {"permission_classes": [Refuse]}), 400),
+        (type("Authentication", (Strict,), {"authentication_classes": [Nobody]}), 400),
+        (type("Throttle", (Strict,), {"throttle_classes": [Full]}), 429),
+        (Closed, 403),
+        (NotNow, 404),
+        (type("Errors", (Renamed,), {"permission_classes": [Refuse]}), 418),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_at_the_token_endpoint_too_the_refresh_view_s_own_rules_hold(user, rule, status):
+    raw = sessions.start(user).refresh
+    with WithRoutes(path("mine/", views.TokenView.as_view(refresh_view_class=rule))):
+        answer = refresh_with(raw, "/mine/")
+    assert answer.status_code == status
+    assert not hasattr(answer, "json") or "access_token" not in answer.content.decode()
+
+
+class Shouting(JSONRenderer):
+    def render(self, data, *args, **kwargs):
+        return super().render(data, *args, **kwargs).upper()
+
+
+def test_the_refresh_view_s_renderer_and_user_are_its_own(user):
+    seen = []
+
+    class Own(views.TokenRefreshView):
+        authentication_classes = [BasicAuthentication]
+        permission_classes = [IsAuthenticated]
+        renderer_classes = [Shouting]
+
+        def refresh(self, request, *args, **kwargs):
+            seen.append(request.user)
+            return super().refresh(request, *args, **kwargs)
+
+    client = APIClient()
+    basic = b64encode(f"ada:{RIGHT['password']}".encode()).decode()
+    client.credentials(HTTP_AUTHORIZATION=f"Basic {basic}")
+    body = {"grant_type": "refresh_token", "refresh_token": sessions.start(user).refresh}
+    with WithRoutes(path("mine/", views.TokenView.as_view(refresh_view_class=Own))):
+        assert ask(body, "/mine/").status_code == 400
+        answer = ask(body, "/mine/", client)
+    assert (answer.status_code, seen) == (200, [user])
+    assert b"ACCESS_TOKEN" in answer.content
+    assert (answer["Cache-Control"], answer["Pragma"]) == ("no-store", "no-cache")

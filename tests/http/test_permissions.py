@@ -180,11 +180,12 @@ def test_a_refusal_of_another_acr_names_the_accepted_values(user, authentication
         assert response.data["acr_values"] == "urn:example:gold silver"
 
 
-def test_an_act_claim_of_any_form_is_not_a_recent_login(user):
-    asked = view(RecentLogin(max_age=300), authentication=StatelessJWTAuthentication)
-    assert verdict(asked, token(user)) == "200"
+@pytest.mark.parametrize("permission", [RecentLogin(max_age=300), RequireACR("gold")])
+def test_an_act_claim_of_any_form_is_no_authentication_of_the_user(user, permission):
+    asked = view(permission, authentication=StatelessJWTAuthentication)
+    assert verdict(asked, token(user, acr="gold")) == "200"
     for act in ({"sub": "7"}, {"client_id": "batch"}, {}, "7", ["7"], 7, True, None):
-        assert verdict(asked, token(user, act=act)) == "401 insufficient_user_authentication", act
+        assert verdict(asked, token(user, acr="gold", act=act)) == "401 insufficient_user_authentication", act
 
 
 ODD = {

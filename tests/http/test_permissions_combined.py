@@ -1,6 +1,5 @@
 """Permission classes without a token, in combinations, and with wrong arguments."""
 
-import dataclasses
 import itertools
 import threading
 import time
@@ -13,9 +12,11 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated
 from rest_framework.test import APIRequestFactory, force_authenticate
 
-from django_jwtauth import conf, sessions
+from django_jwtauth import conf, sessions, views
 from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
+from django_jwtauth.errors import InsufficientScopeError
 from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLogin, RequireACR, TokenPermission
+from django_jwtauth.verifier import AccessToken
 from tests.tools.http import bearer
 from tests.tools.permissions import BOTH, PLAIN, ClosedObject, Nobody, ask, token, verdict, view
 
@@ -217,5 +218,25 @@ def test_the_leeway_is_that_of_the_settings(user):
 def test_anonymous_users_of_other_kinds_are_refused(db, user):
     access = conf.get_config().verifier.verify(sessions.start(user, scope="a").access)
     request = APIRequestFactory().get("/")
-    force_authenticate(request, AnonymousUser(), token=dataclasses.replace(access, scopes=frozenset()))
+    force_authenticate(request, AnonymousUser(), token=AccessToken.from_claims({**access.claims, "scope": ""}))
     assert view(IsAdminUser | HasScope("a"))(request).status_code == 403
+
+
+class ShopAuthentication(JWTAuthentication):
+    www_authenticate_realm = "shop"
+
+
+class Narrow(views.AuthenticatedView):
+    www_authenticate_realm = "shop"
+
+    def get(self, request):
+        raise InsufficientScopeError("r")
+
+
+def test_a_realm_of_ones_own_stands_in_every_challenge(client, user):
+    raw = sessions.start(user).access
+    for permission in (HasScope("r"), RecentLogin(max_age=300) & HasScope("r")):
+        assert ask(view(permission, authentication=ShopAuthentication), raw).status_code == 403
+    asked = ask(view(HasScope("r"), authentication=ShopAuthentication), raw)
+    assert asked["WWW-Authenticate"] == 'Bearer realm="shop", error="insufficient_scope", scope="r"'
+    assert ask(Narrow.as_view(), raw)["WWW-Authenticate"] == asked["WWW-Authenticate"]

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
+from django.db import DatabaseError
 from django.urls import path
 from rest_framework.test import APIClient
 
@@ -104,3 +105,63 @@ def test_a_view_that_starts_its_sessions_in_another_way_is_announced_too(user, p
         assert APIClient().post("/same/", RIGHT).status_code == 200
     assert announced == [1]
     assert get_user_model().objects.get().last_login is not None
+
+
+def deactivate(user):
+    user.is_active = False
+    user.save()
+
+
+def change_password(user):
+    user.set_password("battery staple")
+    user.save()
+
+
+def delete(user):
+    get_user_model().objects.get(pk=user.pk).delete()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(deactivate, "user_inactive"), (change_password, "password_changed"), (delete, "user_inactive")],
+)
+def test_what_a_receiver_does_to_the_user_counts(user, client, change, reason):
+    """Neither class may accept a token of this sign-in; so there is none."""
+
+    def receiver(user, **kwargs):
+        change(user)
+
+    user_logged_in.connect(receiver)
+    try:
+        response = client.post(TOKEN, RIGHT)
+    finally:
+        user_logged_in.disconnect(receiver)
+    assert (response.status_code, response.json()["reason"]) == (401, reason)
+    assert not RefreshToken.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_user_who_is_deleted_before_their_last_login_is_stored(user, client):
+    def receiver(user, **kwargs):
+        delete(user)
+        user.save(update_fields=["last_login"])  # as Django's own receiver
+
+    user_logged_in.connect(receiver)
+    try:
+        response = client.post(TOKEN, RIGHT)
+    finally:
+        user_logged_in.disconnect(receiver)
+    assert (response.status_code, response.json()["reason"]) == (401, "user_inactive")
+
+
+def test_another_failure_of_the_database_is_no_refusal(user, client):
+    def receiver(user, **kwargs):
+        raise DatabaseError("disk full")
+
+    user_logged_in.connect(receiver)
+    try:
+        with pytest.raises(DatabaseError, match="disk full"):
+            client.post(TOKEN, RIGHT)
+    finally:
+        user_logged_in.disconnect(receiver)
+    assert not RefreshToken.objects.exists()

@@ -1,5 +1,6 @@
 """The user of a stateless request: what it knows from the ready-made hooks, without a database."""
 
+import asyncio
 import copy
 import json
 import logging
@@ -225,9 +226,22 @@ def test_its_identity_depends_on_issuer_and_subject_only():
 
 def test_nothing_about_it_can_be_changed():
     user = user_with()
-    for name in ("pk", "is_staff", "is_active", "tenant"):
-        with pytest.raises((AttributeError, TypeError)):
+    for name in ("pk", "token", "is_staff", "is_active", "tenant", "groups"):
+        with pytest.raises(AttributeError):
             setattr(user, name, True)
+        with pytest.raises((AttributeError, TypeError)):
+            delattr(user, name)
+    assert (user.pk, user.is_staff, hasattr(user, "tenant")) == ("ada", False, False)
+
+
+def test_other_packages_can_keep_what_they_computed_on_it():
+    user = user_with()
+    assert not hasattr(user, "_group_names_cache")
+    user._group_names_cache = {"editors"}
+    assert user._group_names_cache == {"editors"}
+    assert user == user_with()
+    assert repr(user) == repr(user_with())
+    assert not hasattr(copy.copy(user), "_group_names_cache")
 
 
 # In templates and logs
@@ -372,3 +386,15 @@ def test_another_issuers_superuser_is_one_where_that_issuer_is_trusted(issuer):
     with conversation(SERVICE.format(issuer=issuer.url, audience=AUDIENCE)) as ask:
         assert ask(json.dumps(["IsAdminUser", "GET", raw])) == "200"
         assert ask(json.dumps(["DjangoModelPermissions", "DELETE", raw])) == "200"
+
+
+def test_coroutines_get_the_same_answers(hooks, editor):
+    user = stateless(editor)
+
+    async def ask():
+        assert await user.aget_all_permissions() == user.get_all_permissions() != set()
+        assert await user.ahas_perm("auth.view_user") is True
+        assert await user.ahas_perms(["auth.view_user", "auth.add_user"]) is False
+        assert await user.ahas_module_perms("auth") is True
+
+    asyncio.run(ask())

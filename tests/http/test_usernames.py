@@ -173,7 +173,7 @@ FIELDS = {
     "float": (lambda: models.FloatField(), ["100", "1e2", "100.0"], ["ada", "1,5"]),
     "date": (lambda: models.DateField(), ["2026-11-28", "2026-11-28"], ["ada", "2026-11-31"]),
     "address": (lambda: models.GenericIPAddressField(), ["2001:db8::7", "2001:DB8:0::7"], ["ada", "::x"]),
-    "key": (lambda: models.ForeignKey(Group, models.CASCADE), ["17", "017"], ["ada"]),
+    "key": (lambda: models.ForeignKey(Group, models.CASCADE), ["17", "017"], ["ada", "9" * 100]),
     "text": (lambda: models.CharField(max_length=300), ["ada"], ["x" * 301]),
 }
 

@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.test import override_settings
 from django.urls import path, reverse
 from rest_framework import serializers as drf_serializers
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.throttling import BaseThrottle
 
 from django_jwtauth import views
@@ -46,6 +47,27 @@ def test_a_view_can_be_extended_by_its_serializer_and_its_answer(client, user):
     assert signed_in["user"] == "ada"
     assert_refused(refused, "second_factor", "otp")
     assert refused.json()["detail"] == "Wrong code"
+
+
+class UpperCaseParser(JSONParser):
+    """Of the project: its clients shout."""
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        return {name.lower(): value for name, value in super().parse(stream, media_type, parser_context).items()}
+
+
+@pytest.mark.parametrize(
+    ("parsers", "body", "status"),
+    [
+        ([UpperCaseParser], {name.upper(): value for name, value in RIGHT.items()}, 200),
+        ([FormParser], RIGHT, 415),
+        ([], RIGHT, 415),
+    ],
+    ids=["own", "forms-only", "none"],
+)
+def test_a_view_reads_json_with_its_own_parsers(client, user, parsers, body, status):
+    with WithRoutes(path("parsed/", views.TokenView.as_view(parser_classes=parsers))):
+        assert client.post("/parsed/", body, content_type="application/json").status_code == status
 
 
 class OtherThrottle(BaseThrottle):

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from django_jwtauth import sessions, views
 from django_jwtauth.models import RefreshToken
-from tests.tools.http import REFRESH, RIGHT, TOKEN, assert_refused, urls_and_methods
+from tests.tools.http import REFRESH, RIGHT, TOKEN, assert_refused, bearer, urls_and_methods
 from tests.tools.routes import WithRoutes
 
 HOUR = datetime.timedelta(hours=1)
@@ -61,8 +61,15 @@ def test_a_projects_defaults_do_not_lock_sign_in():
     assert done.stdout.split() == ["200", "200", "200", "204"], done.stderr
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, text/html;q=0.5"])
+def test_a_client_that_takes_pages_only_gets_json(client, user, accept):
+    response = client.post(TOKEN, RIGHT, headers={"Accept": accept})
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+    assert client.get("/whoami/", **bearer(response.json()["access"])).status_code == 200
+
+
 def test_an_accept_header_that_cannot_be_satisfied_is_406_and_starts_no_session(client, user):
-    response = client.post(TOKEN, RIGHT, headers={"Accept": "text/html"})
+    response = client.post(TOKEN, RIGHT, headers={"Accept": "application/xml"})
     assert response.status_code == 406
     assert response["Cache-Control"] == "no-store"
     assert not RefreshToken.objects.exists()

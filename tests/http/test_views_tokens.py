@@ -5,6 +5,7 @@ import datetime
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from django_jwtauth import sessions, tokens
 from django_jwtauth.models import RefreshToken
@@ -53,6 +54,44 @@ def test_a_refusal_says_why_and_changes_nothing(client, pair, url, change, code,
     before = rows()
     assert_refused(client.post(url, {"refresh": pair.refresh, "token": pair.refresh}), code, reason)
     assert rows() == before
+
+
+def deactivate(user):
+    user.is_active = False
+    user.save()
+
+
+def reactivate(user):
+    deactivate(user)
+    get_user_model().objects.update(is_active=True)
+
+
+def change_password(user):
+    user.set_password("another")
+    user.save()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (deactivate, "user_inactive"),
+        (reactivate, "token_not_valid"),
+        (change_password, "password_changed"),
+        (lambda user: user.delete(), "user_not_found"),
+        (sessions.revoke_all, "token_not_valid"),
+        (lambda user: sessions.revoke_everyone(), "token_not_valid"),
+    ],
+    ids=["deactivated", "active again", "password", "deleted", "all", "everyone"],
+)
+def test_the_code_of_an_ended_session_says_what_ended_it(client, user, pair, end, code):
+    end(user)
+    assert_refused(client.post(REFRESH, {"refresh": pair.refresh}), code, "revoked")
+    assert_refused(client.post(VERIFY, {"token": pair.access}), code, "revoked")
+    challenge = 'Bearer realm="api", error="invalid_token"'
+    with CaptureQueriesContext(connection) as queries:
+        refused = client.get("/whoami/", **bearer(pair.access))
+    assert (refused.json()["code"], refused["WWW-Authenticate"]) == (code, challenge)
+    assert len(queries) == 1
 
 
 @pytest.mark.parametrize("url", [REFRESH, VERIFY])
@@ -139,7 +178,7 @@ def test_blacklist_takes_any_generation_and_is_idempotent(client, pair, age):
 def test_blacklist_of_an_expired_token_is_401(client, user, pair):
     RefreshToken.objects.update(rotated_at=pair.session.rotated_at - datetime.timedelta(days=15))
     session = RefreshToken.objects.get()
-    expired = tokens.mint_refresh(session).raw
+    expired = tokens.mint_refresh(session).raw.reveal()
     assert_refused(client.post(BLACKLIST, {"refresh": expired}), "token_not_valid", "expired")
     assert RefreshToken.objects.get().revoked_at is None
 

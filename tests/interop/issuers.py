@@ -31,12 +31,13 @@ def signing_keys(algorithm):
 class Issuer:
     """A Django project that issues tokens, in a process of its own."""
 
-    def __init__(self, directory, algorithm, **jwtauth):
+    def __init__(self, directory, algorithm, *, settings=None, **jwtauth):
         """Start it; it is not awaited yet.
 
         Args:
             directory: For its database.
             algorithm: That of its tokens.
+            settings: What differs in the other settings.
             jwtauth: What differs in ``JWTAUTH``.
         """
         setting = {
@@ -46,7 +47,11 @@ class Issuer:
             "REVOCATION_POLL_INTERVAL": 1,
             **jwtauth,
         }
-        given = {"database": str(directory / f"{os.urandom(8).hex()}.sqlite3"), "jwtauth": setting}
+        given = {
+            "database": str(directory / f"{os.urandom(8).hex()}.sqlite3"),
+            "jwtauth": setting,
+            "settings": settings or {},
+        }
         self.directory = directory
         self.algorithm = algorithm
         self._process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """Settings of a small project that issues tokens: ``pytest --ds=tests.interop.settings tests/interop``.
 
 The tests run it in processes of its own, and say by ``JWTAUTH_INTEROP`` what differs: a JSON object with ``database``,
-the name of an SQLite file, and ``jwtauth``, the ``JWTAUTH`` setting, its durations in seconds.
+the name of an SQLite file; ``jwtauth``, the ``JWTAUTH`` setting, its durations in seconds; ``settings``, all others.
 """
 
 import json
@@ -20,5 +20,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _given.get("database", ":memory:")}}
 
 JWTAUTH = {
-    name: timedelta(seconds=value) if type(value) is int else value for name, value in _given.get("jwtauth", {}).items()
+    name: timedelta(seconds=value) if type(value) is int and name != "NUM_PROXIES" else value
+    for name, value in _given.get("jwtauth", {}).items()
 }
+globals().update(_given.get("settings", {}))

@@ -1,14 +1,13 @@
 """Races: real threads and processes, each with its own connection to the database."""
 
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections
+
+from tests.tools.threads import crowd_of_threads, put_sqlite_into_files
 
 from . import hooks
-from .crowd import CROWD, OtherProcess
+from .crowd import OtherProcess
 
 if os.environ["DJANGO_SETTINGS_MODULE"] != "tests.races.settings":
     collect_ignore_glob = ["test_*.py"]  # the other settings have a database in memory, which threads cannot share
@@ -16,29 +15,14 @@ if os.environ["DJANGO_SETTINGS_MODULE"] != "tests.races.settings":
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory):
-    """Give SQLite a file to test with."""
-    for alias in connections:
-        if connections[alias].vendor == "sqlite":
-            file = tmp_path_factory.mktemp(alias) / "races.sqlite3"
-            connections[alias].settings_dict["TEST"]["NAME"] = str(file)
+    put_sqlite_into_files(tmp_path_factory)
 
 
 @pytest.fixture
 def together():
     """Call functions at the same moment, each in a thread with a connection of its own; return their results."""
-    with ThreadPoolExecutor(CROWD) as pool:
-
-        def together(*functions):
-            barrier = threading.Barrier(len(functions))
-
-            def call(function):
-                barrier.wait(timeout=30)
-                return function()
-
-            return [future.result(timeout=60) for future in [pool.submit(call, function) for function in functions]]
-
+    with crowd_of_threads() as together:
         yield together
-        together(*[connections.close_all] * CROWD)
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
 
 ROOT = Path(__file__).parents[2]
-CROWD = 12
 _ROUNDS = float(os.environ.get("JWTAUTH_TEST_ROUNDS", "1"))
 HOUR = timedelta(hours=1)
 
@@ -50,7 +49,7 @@ class OtherProcess:
 
     def end(self):
         self._process.stdin.close()
-        status = self._process.wait(timeout=10)
+        status = self._process.wait(timeout=60)
         self._process.stdout.close()
         assert status == 0
 

@@ -8,8 +8,9 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions
 from django_jwtauth.models import RefreshToken
 from tests.tools.cookie_jar import ACCESS, REFRESH, Browser
+from tests.tools.threads import CROWD
 
-from .crowd import CROWD, age_all, users
+from .crowd import age_all, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from tests.tools.http import bearer
 from .crowd import age_all, aged_sessions, refresh, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SLACK = timedelta(seconds=1)
+SLACK = timedelta(seconds=5)
 MORE_THAN_LINES = 250
 """More sessions than a refresh has lines to die at."""
 

@@ -11,8 +11,9 @@ from django_jwtauth import sessions, signals
 from django_jwtauth.database import database_now
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
+from tests.tools.threads import CROWD
 
-from .crowd import CROWD, age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
+from .crowd import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BOTH_DATABASES = pytest.mark.django_db(transaction=True, databases=["default", "other"])

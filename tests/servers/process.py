@@ -74,6 +74,8 @@ class Answer:
     """When the request was sent, on the monotonic clock."""
     received: float
     """When the answer was there."""
+    retry_after: str = ""
+    """The header of that name."""
 
     @property
     def reason(self):
@@ -176,14 +178,25 @@ class Server:
         """What ``config.log()`` has written."""
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
-    def ask(self, path="/", *, token=None, **data):
-        """Send a request, anew if the connection breaks: then the server has not refused anything."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def ask(self, path="/", *, method=None, token=None, sent_token=None, headers=None, **data):
+        """Send a request, anew if the connection breaks: then the server has not refused anything.
+
+        Args:
+            path: The path.
+            method: By default POST with a body, and GET without one.
+            token: The access token of the request.
+            sent_token: The token in its body.
+            headers: More headers.
+            data: What else is in the body.
+        """
+        data |= {"token": sent_token} if sent_token else {}
+        headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        method = method or ("POST" if data else "GET")
         for _ in range(10):
             sent = time.monotonic()
             self.requests += 1
             try:
-                response = self._http.request("POST" if data else "GET", path, headers=headers, json=data or None)
+                response = self._http.request(method, path, headers=headers, json=data or None)
             except httpx.TimeoutException:
                 raise AssertionError(f"no answer: {self.output}") from None
             except httpx.TransportError:
@@ -198,6 +211,7 @@ class Server:
                 worker=int(response.headers.get("worker", 0)),
                 sent=sent,
                 received=time.monotonic(),
+                retry_after=response.headers.get("retry-after", ""),
             )
         raise AssertionError(f"no connection: {self.output}")
 

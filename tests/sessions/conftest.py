@@ -1,11 +1,10 @@
 """What happens between the statements of a refresh, and the signals that were sent."""
 
-import time
-
 import pytest
 from django.contrib.auth import get_user_model
 
 from django_jwtauth import sessions, signals
+from django_jwtauth._core.clock import stopwatch
 from django_jwtauth.models import RefreshToken
 from tests.tools.clocks import Clock
 from tests.tools.sessions import ALL_SIGNALS, _interference
@@ -41,7 +40,7 @@ def received():
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(stopwatch, "seconds", clock)
     return clock
 
 

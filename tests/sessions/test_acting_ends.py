@@ -1,10 +1,12 @@
 """What ends a session of somebody who acts as a user."""
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth.hashers import make_password
 from django.test import override_settings
 
 from django_jwtauth import sessions
+from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 from tests.tools.acting import _deactivate
 from tests.tools.http import bearer
@@ -41,6 +43,16 @@ def _assign_hash(staff):
     staff.save(update_fields=["password"])
 
 
+def _make_password(staff):
+    staff.password = make_password("changed")
+    staff.save()
+
+
+def _disable_password(staff):
+    staff.set_unusable_password()
+    staff.save()
+
+
 def _everyone(staff):
     sessions.revoke_everyone()
 
@@ -53,6 +65,8 @@ ENDINGS = [
     _delete_by_query,
     _change_password,
     _assign_hash,
+    _make_password,
+    _disable_password,
     _everyone,
 ]
 
@@ -92,22 +106,74 @@ def _raw_delete(staff):
     get_user_model().objects.filter(pk=staff.pk)._raw_delete("default")
 
 
-@pytest.mark.parametrize("change_actor", [_bulk_deactivate, _raw_delete])
-def test_what_bypasses_save_acts_at_the_next_request_and_refresh(client, staff, acting, lasting, change_actor):
+def _bulk_change_password(staff):
+    get_user_model().objects.filter(pk=staff.pk).update(password=make_password("changed"))
+
+
+BYPASSES = [
+    (_bulk_deactivate, "user_inactive"),
+    (_raw_delete, "user_inactive"),
+    (_bulk_change_password, "password_changed"),
+]
+
+
+@pytest.mark.parametrize(("change_actor", "reason"), BYPASSES)
+def test_what_bypasses_save_acts_at_the_next_request_and_refresh(client, staff, acting, lasting, change_actor, reason):
     change_actor(staff)
     for pair in (acting, lasting):
         response = client.get("/whoami/", **bearer(pair.access))
-        assert (response.status_code, response.json()["reason"]) == (401, "user_inactive")
-    assert refusal(lasting.refresh) == "user_inactive"
+        assert (response.status_code, response.json()["reason"]) == (401, reason)
+    assert refusal(lasting.refresh) == reason
 
 
-def test_an_actor_who_is_deactivated_in_the_moment_it_begins_does_not_outlive_that(client, user, staff):
-    """Whoever has just been loaded looks active, and the ending finds no session yet."""
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(_deactivate, "user_inactive"), (_delete, "user_inactive"), (_change_password, "password_changed")],
+)
+def test_an_actor_who_changes_in_the_moment_it_begins_gets_nothing(user, staff, end, reason):
+    """Whoever has just been loaded looks the same as before, and the ending finds no session yet."""
     loaded = get_user_model().objects.get(pk=staff.pk)
-    _deactivate(staff)
-    pair = sessions.start(user, actor=loaded, refreshable=True)
-    assert client.get("/whoami/", **bearer(pair.access)).json()["reason"] == "user_inactive"
-    assert refusal(pair.refresh) == "user_inactive"
+    end(staff)
+    with pytest.raises(InvalidTokenError) as caught:
+        sessions.start(user, actor=loaded)
+    assert caught.value.reason == reason
+    assert not RefreshToken.objects.exists()
+
+
+def test_a_better_hash_of_the_actors_password_ends_nothing(client, user, staff, settings):
+    old = make_password("battery staple", hasher="md5")
+    get_user_model().objects.filter(pk=staff.pk).update(password=old)
+    pair = sessions.start(user, actor=get_user_model().objects.get(pk=staff.pk), refreshable=True)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS]
+    assert authenticate(username="bob", password="battery staple") is not None
+    assert get_user_model().objects.get(pk=staff.pk).password != old
+    assert client.get("/whoami/", **bearer(pair.access)).status_code == 200
+    age_of_code(pair)
+    assert sessions.refresh(pair.refresh)
+    staff.refresh_from_db()
+    staff.save()
+    assert row(pair.session)["revoked_at"] is None
+
+
+def test_a_refresh_binds_it_under_the_present_secret_key(lasting, settings):
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another-secret-key-of-good-length-0123456789-0123"
+    settings.SECRET_KEY_FALLBACKS = [former]
+    age_of_code(lasting)
+    pair = sessions.refresh(lasting.refresh)
+    settings.SECRET_KEY_FALLBACKS = []
+    age_of_code(pair)
+    assert sessions.refresh(pair.refresh)
+
+
+def test_under_an_unknown_secret_key_it_is_refused_and_a_save_of_the_actor_ends_nothing(
+    client, lasting, staff, settings
+):
+    settings.JWTAUTH = {"SIGNING_KEYS": [{"alg": "HS256", "secret": "a key that all processes have, of good length"}]}
+    pair = sessions.start(lasting.session.user, actor=staff)
+    settings.SECRET_KEY = "another-secret-key-of-good-length-0123456789-0123"
+    assert client.get("/whoami/", **bearer(pair.access)).json()["reason"] == "key_changed"
+    staff.save()
+    assert row(pair.session)["revoked_at"] is None
 
 
 def test_an_actor_who_is_deactivated_during_a_refresh_gets_nothing(staff, lasting, between):

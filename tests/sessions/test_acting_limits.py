@@ -65,7 +65,7 @@ def test_the_users_new_password_ends_it_even_if_it_set_that_itself(client, actin
     user.set_password("changed")
     user.save()
     with pytest.raises(PermissionDenied):
-        sessions.keep(acting.session, user)
+        sessions.save_password(user, keep=acting.session)
     assert row(acting.session)["revoked_reason"] == "password_changed"
 
 

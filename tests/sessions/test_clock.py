@@ -28,7 +28,7 @@ def read_now(how, pair):
 @pytest.mark.parametrize("how", ["alone", "with a row"])
 def test_the_databases_clock_tells_the_right_time(pair, how):
     now = read_now(how, pair)
-    assert abs(epoch(now) - time.time()) < 2
+    assert abs(epoch(now) - time.time()) < 30
     assert now.utcoffset() == datetime.timedelta(0)
 
 
@@ -38,7 +38,7 @@ def test_the_time_zone_of_the_connection_does_not_matter(pair, how):
     with connection.cursor() as cursor:
         for statement in statements[:1]:
             cursor.execute(statement)
-        assert abs(epoch(read_now(how, pair)) - time.time()) < 2
+        assert abs(epoch(read_now(how, pair)) - time.time()) < 30
         for statement in statements[1:]:  # elsewhere the end of the transaction takes it back
             cursor.execute(statement)
 
@@ -124,8 +124,8 @@ def test_projects_without_time_zones_work():
                 with timezone.override(zone):
                     now = database_now("default")
                     assert now.tzinfo is None
-                    assert abs((now - datetime.now()).total_seconds()) < 2, now
-                    assert abs(epoch(now) - time.time()) < 2, now
+                    assert abs((now - datetime.now()).total_seconds()) < 30, now
+                    assert abs(epoch(now) - time.time()) < 30, now
                     client = APIClient()
                     pair = sessions.start(user)
                     assert pair.expires_in in (299, 300), pair

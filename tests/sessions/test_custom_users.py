@@ -9,6 +9,9 @@ import pytest
 
 from tests.tools.processes import ROOT, run_script
 
+# Each project is a process of its own.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -15,9 +15,11 @@ from rest_framework.test import APIRequestFactory
 from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.authentication import StatelessJWTAuthentication
 from django_jwtauth.errors import InvalidTokenError
+from django_jwtauth.refusals import Unavailable
 from tests.tools.issuers import PATIENCE
 from tests.tools.polling import no_threads, thread_of
 from tests.tools.revocation_cache import make_list_old
+from tests.tools.travel import TRAVELS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,6 +134,39 @@ def test_a_source_that_fails_is_not_waited_for(pair, monkeypatch):
         on_loop(lambda: authenticate(pair.access))
 
 
+@pytest.mark.parametrize("hangs_in", ["read", "run_once"], ids=["the query", "the connection"])
+@pytest.mark.parametrize("age", [None, 60], ids=["first use", "overdue"])
+def test_a_database_that_hangs_stops_the_loop_once(pair, monkeypatch, age, hangs_in):
+    if age is not None:
+        authenticate(pair.access)
+        make_list_old(age)
+    monkeypatch.setattr(revocation_cache, "LOOP_WAIT_SECONDS", 0.25)
+    gate, original = threading.Event(), getattr(revocation_cache._list, hangs_in)
+
+    def hanging(*args):
+        assert gate.wait(PATIENCE)
+        return original(*args)
+
+    monkeypatch.setattr(revocation_cache._list, hangs_in, hanging)
+
+    def ask():
+        try:
+            authenticate(pair.access)
+        except Unavailable:
+            return 503
+        return 200
+
+    began = time.monotonic()
+    try:
+        answers = on_loop(*[ask] * 20)
+        took = time.monotonic() - began
+    finally:
+        gate.set()
+    assert answers == [503 if age is None else 200] * 20
+    assert 0.2 < took < 18 * 0.25  # once, and not twenty times
+    wait_for(lambda: revocation_cache._list.age() < 2)
+
+
 def test_where_threads_cannot_run_it_says_so_at_once(pair, monkeypatch):
     no_threads(monkeypatch)
     with pytest.raises(SynchronousOnlyOperation):
@@ -172,3 +207,18 @@ def test_what_was_forgotten_does_not_come_back(pair, monkeypatch):
     with pytest.raises(InvalidTokenError, match="stale"):
         known.usable()
     assert known.latest is None
+
+
+@pytest.mark.parametrize("travel", TRAVELS.values(), ids=TRAVELS)
+def test_the_thread_travels_with_the_test(user, travel):
+    """freezegun shows some threads the real time."""
+    for moment in ("2040-01-01T00:00:00Z", "2020-01-01T00:00:00Z"):
+        with travel(moment) as clock:
+            pair = sessions.start(user)
+            assert on_loop(lambda: authenticate(pair.access))  # noqa: B023 - called at once
+            sessions.revoke(pair.session)
+            clock.shift(10)  # more than two intervals, so that it is waited for
+            with pytest.raises(InvalidTokenError, match="revoked"):
+                on_loop(lambda: authenticate(pair.access))  # noqa: B023
+    pair = sessions.start(user)
+    assert on_loop(lambda: authenticate(pair.access))

@@ -137,9 +137,8 @@ def test_a_session_that_was_signed_out_cannot_be_kept(user):
     pair = sessions.start(user)
     sessions.revoke_everyone()
     user.set_password("new")
-    user.save()
     with pytest.raises(InvalidTokenError) as caught:
-        sessions.keep(pair.session, user)
+        sessions.save_password(user, keep=pair.session)
     assert caught.value.reason == "revoked"
 
 
@@ -169,7 +168,7 @@ def test_no_signal_is_sent_and_a_warning_is_logged(user, caplog):
     finally:
         signals.session_revoked.disconnect(receiver)
     assert sent == []
-    assert caplog.messages[-1] == "Everyone was signed out: 'admin'."
+    assert caplog.messages[-1] == "Everyone was signed out: event=everyone_signed_out reason=admin"
 
 
 @in_transactions

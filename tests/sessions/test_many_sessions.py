@@ -34,7 +34,7 @@ def test_it_takes_a_constant_number_of_statements(user):
         with CaptureQueriesContext(connection) as queries:
             assert sessions.revoke_all(user) == number
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 4
+    assert counts[0] == counts[1] <= 7  # some are savepoints, and one locks the user
 
 
 @in_transactions

@@ -13,7 +13,7 @@ from tests.tools.sessions import row
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TABLE = RefreshToken._meta.db_table
-BETTER = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.MD5PasswordHasher"]
+BETTER = ["tests.tools.hashers.QuickScryptPasswordHasher", "django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def rename(old, new):

@@ -1,6 +1,7 @@
 """The two tables: their words, what a deleted user leaves, and what they never show."""
 
 import datetime
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -10,6 +11,7 @@ from django.db.models.deletion import Collector
 
 from django_jwtauth import revocation_cache, sessions
 from django_jwtauth.database import database_now
+from django_jwtauth.fields import HiddenField
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken
 from tests.tools.database import WriterOnly
 
@@ -118,6 +120,14 @@ def test_words_for_sets_of_sessions(user):
     assert abs(RefreshToken.objects.now() - now()) < SECOND
 
 
+@pytest.mark.parametrize("spell", [str.upper, lambda sid: sid.replace("-", ""), lambda sid: f"{sid}x", lambda sid: ""])
+def test_a_session_is_found_by_its_id_as_tokens_write_it(pair, spell, django_assert_num_queries):
+    sid = str(pair.session.pk)
+    assert RefreshToken.objects.with_sid(sid).get() == pair.session
+    with django_assert_num_queries(0):
+        assert list(RefreshToken.objects.with_sid(spell(sid))) == []
+
+
 @pytest.mark.parametrize("model", [RefreshToken, BlacklistedToken, NotBefore])
 def test_rows_are_read_where_they_are_written(model, settings):
     """A replica may lag behind a revocation, and nobody should have to think of it."""
@@ -132,7 +142,7 @@ def test_rows_name_themselves_by_their_public_ids_only(pair):
     token = BlacklistedToken.objects.get()
     assert str(token) == token.jti
     assert str(pair.session) == str(pair.session.pk)
-    assert pair.session.secret.hex() not in repr(pair.session)
+    assert bytes(pair.session.secret).hex() not in repr(pair.session)
 
 
 def test_each_session_has_a_secret_of_its_own(user):
@@ -179,3 +189,18 @@ def test_no_index_is_on_a_column_that_each_rotation_changes(db, column):
     indexed = [constraint["columns"] for constraint in constraints.values() if constraint["index"]]
     assert indexed
     assert not any(column in columns for columns in indexed)
+
+
+@pytest.mark.parametrize("model", [RefreshToken, BlacklistedToken, NotBefore])
+def test_type_checkers_know_the_kind_of_each_column_and_whether_it_may_be_empty(model):
+    """Except for what nobody should read, and an ``id`` that Django adds."""
+    known = {name: kind for name, kind in model.__mro__[1].__annotations__.items() if not name.endswith("_id")}
+    columns = [
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, HiddenField) and not getattr(field, "auto_created", False)
+    ]
+    assert known.keys() == {field.name for field in columns}
+    for field in columns:
+        kind, empty = re.fullmatch(r"models\.(\w+)\[Any, .*?( \| None)?\]", known[field.name]).groups()
+        assert (kind, bool(empty)) == (type(field).__name__, field.null), field.name

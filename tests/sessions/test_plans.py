@@ -6,11 +6,12 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_jwtauth import sessions
+from django_jwtauth import conf, sessions
+from django_jwtauth.authentication import JWTAuthentication
 from django_jwtauth.database import database_now
 from django_jwtauth.models import NotBefore, RefreshToken
 from tests.tools.admin import LIST, browser, html, superuser
@@ -18,7 +19,7 @@ from tests.tools.admin import LIST, browser, html, superuser
 TABLE = RefreshToken._meta.db_table
 DAY = datetime.timedelta(days=1)
 VENDOR = connection.vendor
-ROWS = 20_000
+ROWS = 4_000 if VENDOR == "sqlite" else 20_000
 USERS = 2_000
 
 
@@ -71,6 +72,19 @@ def hot_refreshes(pair):
     assert RefreshToken.objects.get().last_seen_on == day == timezone.now().date()
 
 
+def hot_notes(pair):
+    """Nor does the note that something of the new generation was seen, which is written once."""
+    settings = override_settings(JWTAUTH={"REFRESH_RETRY_PERIOD": DAY})
+    with settings, connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {TABLE} SET (autovacuum_enabled = off)")
+        for _ in range(10):
+            pair, moved = refresh(pair)
+            assert moved == (1, 1)
+            token = conf.get_config().verifier.verify(pair.access)
+            for expected in [(1, 1), (0, 0)]:
+                assert counted(lambda token=token: JWTAuthentication().authenticate_session(token)) == expected
+
+
 def costly_refreshes(pair):
     """So this can be seen: the first refresh of a day, and one from another address, write the indexes."""
     pair, moved = refresh(pair, days=1)
@@ -94,7 +108,11 @@ def one_statement(pair):
         assert pair.session.generation == generation
 
 
-WRITES = {"postgresql": [hot_refreshes, costly_refreshes], "sqlite": [one_statement], "mysql": [one_statement]}
+WRITES = {
+    "postgresql": [hot_refreshes, hot_notes, costly_refreshes],
+    "sqlite": [one_statement],
+    "mysql": [one_statement],
+}
 
 
 @pytest.mark.parametrize("check", WRITES[VENDOR], ids=lambda check: check.__name__)
@@ -177,9 +195,9 @@ WAYS = {
     "revoked": ({"status": "revoked"}, CREATED),
     "by reason": ({"reason": "reused"}, ("revoked_reason", "revoked_at")),
     "with replays": ({"replays": "any"}, ("replays",)),
-    "last seen": ({"o": "-7"}, SEEN),
-    "last seen long ago": ({"o": "7"}, SEEN),
-    "last to expire": ({"o": "-8"}, ("expires_at",)),
+    "last seen": ({"o": "-5"}, SEEN),
+    "last seen long ago": ({"o": "5"}, SEEN),
+    "last to expire": ({"o": "-6"}, ("expires_at",)),
 }
 # How a plan says that all rows of the table are read; and that an index is used.
 FULL = {

@@ -1,5 +1,6 @@
 """What a request says about its client."""
 
+import datetime
 import ipaddress
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from django.test import RequestFactory
 
 from django_jwtauth import request_info
+from django_jwtauth.models import RefreshToken
 
 CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
@@ -246,3 +248,51 @@ def test_the_user_agent_is_cut_and_has_no_control_characters(header, kept):
 )
 def test_a_device_is_summarized(text, name):
     assert request_info.device_name(text) == name
+
+
+NOW = 1_900_000_000.5
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("t=1899999990.500", 10),
+        ("1899999990.5", 10),
+        ("t=1899999990", 10.5),
+        ("1899999990500", 10),
+        ("t=1899999990500000", 10),
+        (" t=1899999990.500 ", 10),
+        ("t=1900000099", 0),
+        ("t=1", NOW - 1),
+        ("", 0),
+        ("t=", 0),
+        ("yesterday", 0),
+        ("t=-1", 0),
+        ("t=1899999990,t=1", 0),
+        ("t=99999999999999999999999", 0),
+        ("t=\u0661\u0668", 0),
+    ],
+)
+def test_when_a_proxy_has_passed_a_request_on(rf, monkeypatch, value, seconds):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    request = rf.get("/", HTTP_X_REQUEST_START=value)
+    assert request_info.seconds_since_start(request, "X-Request-Start") == pytest.approx(seconds)
+    assert request_info.seconds_since_start(request, "X-Queue-Start") == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("ago", "outcome"), [(50, 200), (25, 401)])
+def test_a_refresh_that_was_in_a_queue_is_judged_by_when_the_proxy_passed_it_on(pair, client, settings, ago, outcome):
+    settings.JWTAUTH = {"REQUEST_START_HEADER": "X-Request-Start"}
+    minute = datetime.timedelta(minutes=1)
+    RefreshToken.objects.update(generation=1, rotated_at=pair.session.rotated_at - minute)
+    headers = {"X-Request-Start": f"t={time.time() - ago:.3f}"}
+    assert client.post("/auth/token/refresh/", {"refresh": pair.refresh}, headers=headers).status_code == outcome
+
+
+@pytest.mark.django_db
+def test_without_the_setting_the_header_of_a_client_is_not_believed(pair, client):
+    minute = datetime.timedelta(minutes=1)
+    RefreshToken.objects.update(generation=1, rotated_at=pair.session.rotated_at - minute)
+    headers = {"X-Request-Start": f"t={time.time() - 50:.3f}"}
+    assert client.post("/auth/token/refresh/", {"refresh": pair.refresh}, headers=headers).status_code == 401

@@ -5,15 +5,17 @@ import uuid
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from django_jwtauth import conf, sessions
+from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import BlacklistedToken, NotBefore, RefreshToken, RevokedReason
 from tests.tools.http import bearer
 from tests.tools.sessions import claims_of, now, refusal, row
 
 SECOND = datetime.timedelta(seconds=1)
+MINUTE = datetime.timedelta(minutes=1)
+DAY = datetime.timedelta(days=1)
 
 
 # Revoke
@@ -166,15 +168,71 @@ def test_a_kept_session_outlives_the_new_password_and_the_others_end(user, clien
         assert (mine.session.revoked_at, mine.session.revoked_reason) == (None, "")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_keeping_long_after_the_save_brings_the_session_back_here_at_once(user, client):
+@pytest.mark.parametrize("in_test_case", [False, True])
+def test_keep_needs_the_transaction_of_the_save(request, client, in_test_case):
+    """Between two transactions, somebody may have been told that the session has ended."""
+    request.getfixturevalue("db" if in_test_case else "transactional_db")
+    user = get_user_model().objects.create_user("ada")
     pair = sessions.start(user)
     user.set_password("new")
+    with pytest.raises(RuntimeError, match="must be called in the transaction"):
+        sessions.keep(pair.session, user)
     user.save()
-    assert client.get("/stateless/", **bearer(pair.access)).status_code == 401
-    sessions.keep(pair.session, user)
-    for path in ("/whoami/", "/stateless/"):
-        assert client.get(path, **bearer(pair.access)).status_code == 200
+    assert client.post("/auth/token/blacklist/", {"refresh": pair.refresh}).status_code == 200
+    with pytest.raises(RuntimeError, match="must be called in the transaction"):
+        sessions.keep(pair.session, user)
+    with transaction.atomic(), pytest.raises(InvalidTokenError, match="revoked"):
+        sessions.keep(pair.session, user)
+    assert row(pair.session)["revoked_reason"] == "password_changed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_committed_save_has_ended_is_not_kept_in_a_later_transaction(user, pair):
+    user.set_password("new")
+    with transaction.atomic():
+        user.save()
+    with transaction.atomic(), pytest.raises(InvalidTokenError, match="revoked"):
+        sessions.keep(pair.session, user)
+
+
+@pytest.mark.django_db
+def test_a_password_is_stored_and_one_session_kept_in_one_step(user, client):
+    mine, other = _others(user)
+    user.set_password("new")
+    user.first_name = "not stored"
+    sessions.save_password(user, keep=mine.session)
+    assert client.get("/whoami/", **bearer(mine.access)).status_code == 200
+    assert row(other.session)["revoked_reason"] == "password_changed"
+    stored = get_user_model().objects.get()
+    assert (stored.check_password("new"), stored.first_name) == (True, "")
+    user.set_password("newer")
+    sessions.save_password(user)
+    assert row(mine.session)["revoked_reason"] == "password_changed"
+
+
+@pytest.mark.django_db
+def test_a_password_is_not_stored_if_the_session_has_ended(user, pair):
+    sessions.revoke(pair.session)
+    user.set_password("new")
+    with pytest.raises(InvalidTokenError, match="revoked"):
+        sessions.save_password(user, keep=pair.session)
+    assert get_user_model().objects.get().check_password("correct horse")
+
+
+@pytest.mark.django_db
+def test_a_deleted_user_gets_no_password(user):
+    get_user_model().objects.get().delete()
+    user.set_password("new")
+    with pytest.raises(InvalidTokenError, match="user_inactive"):
+        sessions.save_password(user)
+
+
+@pytest.mark.django_db
+def test_another_error_of_storing_a_password_stays_what_it_is(user, monkeypatch):
+    user.set_password("new")
+    user.password = None
+    with pytest.raises(IntegrityError):
+        sessions.save_password(user)
 
 
 @pytest.mark.django_db
@@ -184,7 +242,7 @@ def test_a_session_that_ended_otherwise_is_not_brought_back(user, pair, reason):
     user.set_password("new")
     user.save()
     before = row(pair.session)
-    with pytest.raises(InvalidTokenError, match="revoked"):
+    with transaction.atomic(), pytest.raises(InvalidTokenError, match="revoked"):
         sessions.keep(pair.session, user)
     assert row(pair.session) == before
 
@@ -196,7 +254,7 @@ def test_only_the_object_that_was_saved_can_keep(user, pair):
     elsewhere.set_password("new")
     elsewhere.save()
     for candidate in (user, get_user_model().objects.get()):
-        with pytest.raises(InvalidTokenError, match="revoked"):
+        with transaction.atomic(), pytest.raises(InvalidTokenError, match="revoked"):
             sessions.keep(pair.session, candidate)
     assert refusal(pair.refresh) == "revoked"
 
@@ -205,7 +263,7 @@ def test_only_the_object_that_was_saved_can_keep(user, pair):
 def test_nobody_keeps_a_session_of_someone_else(user, pair):
     bob = get_user_model().objects.create_user("bob")
     bobs = sessions.start(bob)
-    with pytest.raises(InvalidTokenError, match="revoked"):
+    with transaction.atomic(), pytest.raises(InvalidTokenError, match="revoked"):
         sessions.keep(pair.session, bob)
     assert row(pair.session)["revoked_at"] is None
     assert row(bobs.session)["revoked_at"] is None
@@ -223,6 +281,41 @@ def test_a_blacklisted_token_is_refused_and_its_session_goes_on(pair, client):
         assert client.get(path, **bearer(pair.access)).json()["reason"] == "revoked"
         assert client.get(path, **bearer(spared.access)).status_code == 200
     assert sessions.verify_refresh(pair.refresh)
+
+
+@pytest.mark.django_db
+def test_what_has_expired_stays_as_it_is_and_goes_with_the_next_purge(user, client):
+    now = RefreshToken.objects.now()
+    ago = {"idle": {"rotated_at": now - 15 * DAY}, "too old": {"expires_at": now - DAY}}
+    for changes in ago.values():
+        RefreshToken.objects.filter(pk=sessions.start(user).session.pk).update(**changes)
+    current, other = sessions.start(user), sessions.start(user)
+    response = client.delete("/auth/sessions/", **bearer(current.access))
+    assert response.json() == {"revoked": 1}
+    assert list(RefreshToken.objects.filter(revoked_at__isnull=False)) == [other.session]
+    assert sessions.revoke_all(user) == 1
+    assert RefreshToken.objects.purgeable(now).count() == 2
+    user.delete()
+    assert RefreshToken.objects.purgeable(now).count() == 2
+    assert RefreshToken.objects.unrevoked().count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "settings_of_it"),
+    [
+        ({"expires_at": -MINUTE}, {}),
+        ({"rotated_at": -8 * MINUTE}, {"REFRESH_TOKEN_LIFETIME": MINUTE}),
+    ],
+    ids=["a server whose clock is behind", "access tokens outlive the session"],
+)
+def test_what_may_still_be_accepted_somewhere_is_listed(user, settings, changes, settings_of_it):
+    settings.JWTAUTH = settings_of_it
+    session = sessions.start(user).session
+    now = RefreshToken.objects.now()
+    RefreshToken.objects.filter(pk=session.pk).update(**{name: now + ago for name, ago in changes.items()})
+    assert sessions.revoke(session) == 1
+    assert str(session.pk) in revocation_cache.latest(max_age=10).value.sids
 
 
 @pytest.mark.django_db

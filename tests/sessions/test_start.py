@@ -4,9 +4,11 @@ import datetime
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.contrib.auth.models import UserManager
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
-from django_jwtauth import sessions
+from django_jwtauth import compiled, sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 from tests.tools.sessions import HOUR, change, claims_of, now, row
@@ -16,6 +18,30 @@ SECOND = datetime.timedelta(seconds=1)
 
 
 # Start
+
+
+class Distinct(UserManager):
+    def get_queryset(self):
+        return super().get_queryset().distinct()
+
+
+@pytest.mark.django_db
+def test_what_the_project_s_manager_gives_need_not_be_lockable(user, monkeypatch):
+    """PostgreSQL locks no rows of a query that is distinct or has groups."""
+    manager = Distinct()
+    manager.model = get_user_model()
+    monkeypatch.setitem(vars(get_user_model()._meta), "base_manager", manager)
+    assert get_user_model()._base_manager.all().query.distinct
+    compiled.forget()
+    with CaptureQueriesContext(connections["default"]) as found:
+        assert sessions.start(user)
+        user.delete()
+    assert RefreshToken.objects.get().revoked_reason == "user_deleted"
+    assert not [
+        each["sql"]
+        for each in found
+        if "DISTINCT" in each["sql"] and ("INSERT" in each["sql"] or " FOR " in each["sql"])
+    ]
 
 
 @pytest.mark.django_db

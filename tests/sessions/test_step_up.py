@@ -46,7 +46,7 @@ class EnterPassword(APIView):
         credentials = {"username": request.user.get_username(), "password": request.data.get("password")}
         if authenticate(request._request, **credentials) != request.user:
             raise AuthenticationFailed
-        sessions.step_up(request.auth.sid, amr=["pwd"], acr=request.data.get("acr", ""))
+        sessions.step_up(request.auth, amr=["pwd"], acr=request.data.get("acr", ""))
         return Response(status=204)
 
 
@@ -352,4 +352,5 @@ def test_a_step_up_costs_three_statements(old, django_assert_num_queries):
 def test_a_step_up_is_logged(old, caplog):
     caplog.set_level(logging.INFO, "django_jwtauth.security")
     sessions.step_up(old.session, amr=["otp"])
-    assert caplog.messages == [f"Session {old.session.pk}: authenticated again."]
+    (message,) = caplog.messages
+    assert message.startswith(f"A user was authenticated again: event=stepped_up session={old.session.pk} ")

@@ -5,7 +5,12 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from tests.tools.processes import ROOT
+
+# Each project is a process of its own.
+pytestmark = pytest.mark.long
 
 PROLOGUE = """
 import datetime
@@ -18,7 +23,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 from django_jwtauth import sessions
 from django_jwtauth.models import RefreshToken
-from tests.tables.models import Customer, Name, Person
+from tests.tables.models import Customer, Member, Name, Person
 
 call_command("migrate", run_syncdb=True, verbosity=0)
 client = APIClient()
@@ -132,7 +137,8 @@ def test_the_default_manager_decides_who_goes_on_and_in_which_class():
         for session in (acting.session, own.session):
             session.refresh_from_db()
             assert session.revoked_at is None, session.revoked_reason
-        assert call(acting.access).status_code == 200
+        # As for sessions of his own: the hash that his class had is gone.
+        assert call(acting.access).json()["reason"] == call(own.access).json()["reason"] == "password_changed"
         Person.objects.get(pk=bob.pk).delete()
         for session in (acting.session, own.session):
             session.refresh_from_db()
@@ -163,3 +169,61 @@ def test_users_without_is_active_are_active():
         assert call(tokens["access"]).json()["reason"] == "revoked"
     """
     run(script, "Name")
+
+
+def test_a_user_of_two_tables_is_read_as_django_reads_it():
+    script = """
+        from django_jwtauth import compiled, reading
+
+        customer = Customer(email="ada@example.com", tier="gold")
+        customer.set_password("correct horse")
+        customer.save()
+        pair = sessions.start(customer)
+        for statement, more in ((reading._by_id, {}), (reading._by_id_and_jti, {"jti": "j"})):
+            values = {"pk": pair.session.pk, **more}
+            (expected,) = statement.run_plain("default", values)
+            for _ in range(3):
+                (found,) = statement.run("default", values)
+                assert type(found.user) is type(expected.user) is Customer
+                assert vars(found.user) | {"_state": None} == vars(expected.user) | {"_state": None}
+                assert vars(found.user._state) == vars(expected.user._state)
+                assert found.get_deferred_fields() == expected.get_deferred_fields()
+                with CaptureQueriesContext(connection) as captured:
+                    assert (found.user.email, found.user.tier) == ("ada@example.com", "gold")
+                assert not captured.captured_queries
+        assert [plan.reader.is_proven for plan in compiled._plans.values() if plan.reader] == [True, True]
+        assert call(pair.access).json()["claims"]["tier"] == "gold"
+        RefreshToken.objects.update(rotated_at=pair.session.rotated_at - datetime.timedelta(hours=1))
+        assert post("token/refresh", refresh=pair.refresh).status_code == 200
+    """
+    run(script, "Customer")
+
+
+def test_a_model_with_a_key_of_its_own_never_lends_another_users_name():
+    script = """
+        from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
+        from django_jwtauth.errors import InvalidTokenError
+
+        others = [Person.objects.create(email=f"{number}@example.com") for number in range(3)]
+        member = Member(email="ada@example.com")
+        member.set_password("correct horse")
+        member.save()
+        assert (member.pk, member.id) == (others[0].pk, 4)
+        pair = sessions.start(member)
+        for authentication in (JWTAuthentication(), StatelessJWTAuthentication()):
+            user, token = authentication.authenticate_token(pair.access)
+            assert (str(user.pk), token.subject) == ("4", "4")
+        assert sessions.refresh(pair.refresh).session.subject == "4"
+
+        acting = sessions.start(others[2], actor=member)
+        _, token = StatelessJWTAuthentication().authenticate_token(acting.access)
+        assert (token.subject, token.actor) == ("3", "4")
+        assert call(acting.access).status_code == 200
+        assert sessions.revoke_all(others[0]) == 0  # whose key the member has
+        assert call(acting.access).status_code == 200
+        assert sessions.revoke_all(member) == 1
+        for access in (pair.access, acting.access):
+            for path in ("/whoami/", "/stateless/"):
+                assert call(access, path).json()["reason"] == "revoked"
+    """
+    run(script, "Person")

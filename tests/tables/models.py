@@ -35,6 +35,15 @@ class Customer(Person):
         return f"{super().get_session_auth_hash()} {self.tier}"
 
 
+class Member(Person):
+    """Has a key of its own, which is that of other persons."""
+
+    number = models.AutoField(primary_key=True)
+    person = models.OneToOneField(Person, models.CASCADE, parent_link=True)
+
+    objects = PersonManager()
+
+
 class NameManager(models.Manager):
     def get_by_natural_key(self, name):
         return self.get(name=name)

@@ -1,4 +1,4 @@
-"""Settings for both user models: ``USER_MODEL`` names one."""
+"""Settings for these user models: ``USER_MODEL`` names one."""
 
 import os
 
@@ -11,6 +11,7 @@ ROOT_URLCONF = "tests.customusers.urls"
 AUTH_USER_MODEL = f"tables.{os.environ['USER_MODEL']}"
 AUTHENTICATION_BACKENDS = {
     "Person": ["django.contrib.auth.backends.ModelBackend"],
+    "Customer": ["django.contrib.auth.backends.ModelBackend"],
     "Name": ["tests.tables.models.NameBackend"],
 }[os.environ["USER_MODEL"]]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -33,7 +33,7 @@ class ChangePassword(APIView):
         with transaction.atomic():
             request.user.set_password(request.data["password"])
             request.user.save()
-            sessions.keep(request.auth.sid, request.user)
+            sessions.keep(request.auth, request.user)
         return Response(status=204)
 
 

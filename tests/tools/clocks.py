@@ -7,6 +7,7 @@ from unittest import mock
 
 def stop_clock(monkeypatch, now):
     monkeypatch.setattr("django_jwtauth.throttling.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("django_jwtauth.outages.stopwatch", SimpleNamespace(seconds=lambda: now))
 
 
 def server(minutes):

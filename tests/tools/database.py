@@ -1,6 +1,8 @@
 """A database that fails."""
 
-from django.db import OperationalError, connection
+import contextlib
+
+from django.db import OperationalError, connection, connections
 
 
 class failing_reads:  # noqa: N801
@@ -35,3 +37,17 @@ class WriterOnly:
 
     def allow_relation(self, one, other, **hints):
         return True
+
+
+@contextlib.contextmanager
+def database_away():
+    """Take the database away from this thread: no connection can be opened, which is what the driver says itself."""
+    present = connections["default"]
+    gone = present.copy()
+    place = {"sqlite": {"NAME": "/nowhere/at/all.sqlite3"}}.get(gone.vendor, {"HOST": "127.0.0.1", "PORT": "1"})
+    gone.settings_dict |= place
+    connections["default"] = gone
+    try:
+        yield
+    finally:
+        connections["default"] = present

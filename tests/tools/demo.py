@@ -21,7 +21,7 @@ READ_BY_EXAMPLE = ("DJANGO_SETTINGS_MODULE", "DJANGO_DEBUG", "DJANGO_SECRET_KEY"
 
 
 def manage(environment, *arguments):
-    return subprocess.run([*MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=180)
+    return subprocess.run([*MANAGE, *arguments], env=environment, capture_output=True, text=True, timeout=600)
 
 
 EACH = """
@@ -45,7 +45,7 @@ print(json.dumps(results))
 def manage_each(environment, *calls):
     """Call ``manage.py`` several times, in one process; return the exit status and the errors of each call."""
     command = [sys.executable, "-c", EACH, json.dumps(calls)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=True)
     return json.loads(done.stdout)
 
 
@@ -97,7 +97,7 @@ def serving(environment, tmp_path):
     with said.open("w") as file:
         demo = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while None in (get(port, "/"), get(stock_port, "/"), get(page_port, "/")):
             assert demo.poll() is None, said.read_text()
             assert time.monotonic() < deadline
@@ -116,7 +116,7 @@ def get(port, path):
 
 def read(port, path):
     """Status and body of a page, or ``None`` where nobody listens."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         with connection.getresponse() as response:
@@ -128,7 +128,7 @@ def read(port, path):
 
 
 def wait_until_ended(port):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while is_taken(port):
         assert time.monotonic() < deadline
         time.sleep(0.05)

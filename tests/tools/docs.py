@@ -18,3 +18,13 @@ def section(text, heading):
     found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"no heading {heading!r}"
     return found[1]
+
+
+def rows(text):
+    """Return the cells of all table rows."""
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+
+
+def first_words(text):
+    """Return the code words that table rows begin with."""
+    return [cells[0].strip("| `") for cells in rows(text) if cells[0].startswith("`")]

@@ -7,13 +7,14 @@ import pytest
 from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet, b64url_encode
+from tests.tools.keys import key_for
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 SECRET = b"Xq3-vTz81LmWc0aYbRk9_pJdHe7sUfGn"
 HS256 = Key.from_secret(SECRET, kid="hs")
 ES256 = Key.generate("ES256")
 ED25519 = Key.generate("EdDSA")
-RS256 = Key.generate("RS256")
+RS256 = key_for("RS256")
 KEYS = KeySet([HS256, ES256, ED25519, RS256])
 CLAIMS = {"sub": "1"}
 PAYLOAD = json.dumps(CLAIMS).encode()

@@ -1,5 +1,7 @@
 """Keys in all their forms."""
 
+import functools
+
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -14,6 +16,7 @@ from django_jwtauth.keys import (
     HMAC_BYTES,
     RSA_ALGORITHMS,
     SUPPORTED_ALGORITHMS,
+    Key,
     b64url_encode,
 )
 
@@ -45,6 +48,12 @@ RFC8037_ED25519 = {  # RFC 8037 appendix A.1
 
 def pem(key, form=PrivateFormat.PKCS8, encryption=None):
     return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption()).decode()
+
+
+@functools.cache
+def key_for(alg):
+    """Return one key for each asymmetric algorithm. RSA keys of the library's own have 3072 bits, which takes long."""
+    return Key.from_pem(pem(PRIVATE[alg]), alg=alg)
 
 
 def public_pem(key, form=PublicFormat.SubjectPublicKeyInfo, encoding=Encoding.PEM):

@@ -108,6 +108,19 @@ def locks_of(cached):
     return cached._lock, cached._changed
 
 
+def stop_when_locked(polled):
+    """Have it stopped while the next one to read waits for its turn."""
+
+    class Lock:
+        def __enter__(self):
+            polled.forget()
+
+        def __exit__(self, *error):
+            pass
+
+    polled._lock = Lock()
+
+
 def let_pass(polled, seconds):
     """Make it look as if the last attempt to read had begun so much earlier."""
     polled._began -= seconds

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run_script(script, *, timeout=120, **environment):
-    """Run a script in a process of its own, with nothing in its memory."""
+    """Run a script in a process of its own, with nothing in its memory, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         cwd=ROOT,
@@ -23,6 +23,7 @@ def run_script(script, *, timeout=120, **environment):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @contextlib.contextmanager

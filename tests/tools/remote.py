@@ -10,10 +10,11 @@ import pytest
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, b64url_encode
 from tests.tools.issuers import PATIENCE, Answer, as_json
+from tests.tools.keys import key_for
 
 MIB = 1024 * 1024
 HOUR, DAY = 3600, 86400
-RSA = Key.generate("RS256")
+RSA = key_for("RS256")
 OTHER = Key.generate("ES256")
 
 

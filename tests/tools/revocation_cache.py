@@ -2,11 +2,11 @@
 
 import time
 
-from django_jwtauth import revocation_cache, sessions
+from django_jwtauth import conf, revocation_cache, sessions
 from django_jwtauth._core.polling import Reading
 from django_jwtauth.database import database_now
+from django_jwtauth.local_list import Entries, part_length
 from django_jwtauth.models import RefreshToken
-from django_jwtauth.revocation_cache import LocalList
 from tests.tools.issuers import make_old
 
 
@@ -19,7 +19,10 @@ def entries(known):
 def hold(**sids):
     """What another thread would have read at this moment."""
     started = time.monotonic()
-    found = LocalList(sids=sids, jtis={}, fully_read_at=started)
+    found = Entries(None, begins_at=time.time() - 1000, length=part_length(conf.get_config()))
+    for sid, at in sids.items():
+        found.add(0, sid, at)
+    found = found.as_list(not_before=0, begins_at=time.time() - 1000, fully_read_at=started)
     revocation_cache._list._latest = Reading(value=found, started=started, started_at=time.time())
 
 

@@ -78,7 +78,7 @@ def source(kind, names):
 
 
 KINDS = ["list", "callable", "dotted path"]
-MODES = [("list", 0 * MINUTE), ("callable", MINUTE), ("dotted path", MINUTE)]
+MODES = {"list": ("list", 0 * MINUTE), "callable": ("callable", MINUTE), "dotted path": ("dotted path", MINUTE)}
 """How the setting is given, and how old a session is when it is refreshed: rotated or not."""
 
 

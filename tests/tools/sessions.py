@@ -36,7 +36,7 @@ def now():
 def refresh_token(session, generation):
     session.refresh_from_db()
     session.generation = generation
-    return tokens.mint_refresh(session).raw
+    return tokens.mint_refresh(session).raw.reveal()
 
 
 def claims_of(access):

@@ -1,13 +1,12 @@
 """The public documents, and somebody who reads them."""
 
-import functools
 import time
 
 import jwt
 import pytest
 
-from django_jwtauth import well_known
-from django_jwtauth.keys import Key
+from django_jwtauth import published_list
+from tests.tools.keys import key_for
 
 ISSUER = "https://auth.example.com"
 JWKS, METADATA, LIST = (
@@ -15,26 +14,21 @@ JWKS, METADATA, LIST = (
     "/.well-known/oauth-authorization-server",
     "/.well-known/jwt-revocations",
 )
+CHANGES = f"{LIST}/changes"
 DOCUMENTS = {
     # url: content type, seconds a cache may keep it, whether its ETag is weak
     JWKS: ("application/jwk-set+json", 60, False),
     METADATA: ("application/json", 300, False),
     LIST: ("application/jwt", 1, True),
+    CHANGES: ("application/jwt", 1, True),
 }
 each_document = pytest.mark.parametrize("url", DOCUMENTS)
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
-ES256 = Key.generate("ES256")
 SECRET = "5d9f3c1a7e-this-is-a-secret-of-64-bytes-or-more-4b8d2f6a0c9e7b5d3f1a"
 
 
-@functools.cache
-def key(alg):
-    """One key for each algorithm, made once."""
-    return ES256 if alg == "ES256" else Key.generate(alg)
-
-
 def entry(alg):
-    return {"alg": alg, "secret": SECRET} if alg.startswith("HS") else {"alg": alg, "pem": key(alg).private_pem()}
+    return {"alg": alg, "secret": SECRET} if alg.startswith("HS") else {"alg": alg, "pem": key_for(alg).private_pem()}
 
 
 def jwtauth(*algs, **more):
@@ -46,7 +40,7 @@ class Clock:
 
     def __init__(self):
         self.monotonic = 1000.0
-        self.wall = time.time() // well_known.SIGNING_PERIOD * well_known.SIGNING_PERIOD
+        self.wall = time.time() // published_list.SIGNING_PERIOD * published_list.SIGNING_PERIOD
 
     def go(self, seconds):
         self.monotonic += seconds

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from ... import sessions, usernames
+from ... import sessions, usernames, users
 from ...errors import InvalidTokenError, JWTAuthError
 from ...models import RefreshToken
 from ..private_file import new_private_file, write_all
@@ -34,12 +34,12 @@ class Command(BaseCommand):
         parser.add_argument("--output", metavar="FILE", help="the file to write them to; it must not exist yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        users = get_user_model()
+        model = get_user_model()
         output = options["output"]
         try:
-            name = {users.USERNAME_FIELD: usernames.normalize(options["username"])}
-            user = users._default_manager.using(RefreshToken.write_alias()).get(**name)
-        except (users.DoesNotExist, *usernames.NOT_A_VALUE):
+            name = {model.USERNAME_FIELD: usernames.normalize(options["username"])}
+            user = model._default_manager.using(RefreshToken.write_alias()).get(**name)
+        except (model.DoesNotExist, *usernames.NOT_A_VALUE):
             raise CommandError(f"There is no user {options['username']!r}.") from None
         # The file is opened first, or a failure would leave a session whose tokens nobody has.
         with contextlib.nullcontext() if output is None else new_private_file(output) as file:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
                     refreshable=not options["access_only"],
                 )
             except InvalidTokenError:
-                raise CommandError(f"The user {options['username']!r} is not active.") from None
+                raise CommandError(f"The user {options['username']!r} {self._why_not(user)}.") from None
             except (JWTAuthError, ImproperlyConfigured, ValueError) as error:
                 raise CommandError(str(error)) from None
             try:
@@ -61,6 +61,13 @@ class Command(BaseCommand):
                 raise CommandError(f"The tokens cannot be written: {error.strerror}") from None
         if output is not None:
             self.stdout.write(f"{output}: tokens of session {pair.session.pk}")
+
+    def _why_not(self, user: Any) -> str:
+        if not users.is_active(user):
+            return "is not active"
+        if not users.follows_rule(user):
+            return "is refused by JWTAUTH['USER_AUTHENTICATION_RULE']"
+        return "is refused by AUTHENTICATION_BACKENDS"
 
     def _write(self, pair: sessions.TokenPair, file: io.FileIO | None) -> None:
         answer = {"access": pair.access, "token_type": "Bearer", "expires_in": pair.expires_in, "scope": pair.scope}

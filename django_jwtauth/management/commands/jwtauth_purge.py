@@ -1,11 +1,13 @@
 """Delete rows that nobody needs any more."""
 
+import functools
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
+from ...database import write
 from ...models import BlacklistedToken, NotBefore, RefreshToken
 
 
@@ -36,18 +38,23 @@ class Command(BaseCommand):
 
     def delete(self, rows: QuerySet[Any], batch_size: int, name: str) -> int:
         """Delete in batches, each in its own transaction, so that nobody waits for long and memory stays constant."""
-        deleted, last = 0, None
-        while True:
-            batch = rows.order_by("pk") if last is None else rows.order_by("pk").filter(pk__gt=last)
-            keys = list(batch.values_list("pk", flat=True)[:batch_size])
-            if not keys:
-                break
-            # With all conditions again: a session may have been refreshed since its key was read.
-            # delete() is one statement, unless models of the project refer to ours.
-            deleted += rows.filter(pk__in=keys).delete()[1].get(rows.model._meta.label, 0)
-            last = keys[-1]
+        deleted, left, is_last = 0, rows, False
+        while not is_last:
+            # Only the last key of the batch is passed, so the statement is equally short for any size.
+            end = left.order_by("pk").values_list("pk", flat=True)[batch_size - 1 : batch_size].first()
+            is_last = end is None
+            batch = left if is_last else left.filter(pk__lte=end)
+            # All conditions are repeated: a session may have been refreshed since its key was read. If another purge
+            # was faster, nothing is left of the batch.
+            deleted += write(functools.partial(_delete, batch), using=rows.db)
+            left = rows if is_last else rows.filter(pk__gt=end)
             if self.stdout.isatty():
                 self.stdout.write(f"\r{name}: {deleted} deleted", ending="")
         if self.stdout.isatty():
             self.stdout.write("\r", ending="")
         return deleted
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    """Delete rows in one statement, unless models of the project refer to ours, and return how many there were."""
+    return rows.delete()[1].get(rows.model._meta.label, 0)

@@ -12,9 +12,9 @@ function write(kind, ...parts) {
   while (list.children.length > MAX_LINES) list.lastChild.remove();
 }
 
-/** Log something other than a request. */
-export function tell(text) {
-  write("event", element("span", {}, text));
+/** Log something other than a request. The kind is "bad" for what nobody here wanted. */
+export function tell(text, kind = "event") {
+  write(kind, element("span", {}, text));
 }
 
 /** Return a `fetch` that logs each request and its answer. */

@@ -86,15 +86,16 @@ function use(mode) {
   });
   client.addEventListener("signedout", ({ detail }) => {
     const where = detail.here ? "" : " In another tab.";
-    tell(`Signed out: ${detail.reason}.${where}`);
+    const kind = isWanted(detail.reason) ? "" : "bad";
+    tell(`Signed out: ${detail.reason}.${where}`, kind || "event");
     show();
-    notify(`${WHY[detail.reason] ?? `Signed out: ${detail.reason}.`}${where}`, isWanted(detail.reason) ? "" : "bad");
+    notify(`${WHY[detail.reason] ?? `Signed out: ${detail.reason}.`}${where}`, kind);
   });
   client.addEventListener("refreshed", ({ detail }) => {
     tell(detail.how === "here" ? "The token was refreshed." : "Another tab has refreshed the token.");
     showToken();
   });
-  client.addEventListener("refreshfailed", ({ detail }) => tell(`No refresh for now: ${detail.error.message}`));
+  client.addEventListener("refreshfailed", ({ detail }) => tell(`No refresh for now: ${detail.error.message}`, "bad"));
   client.proactive = byId("automatic").checked;
   history.replaceState(null, "", `#${mode}`); // so that the mode survives a reload without being stored
   document.querySelector(`input[name=mode][value=${mode}]`).checked = true;
@@ -111,18 +112,21 @@ async function restore() {
   } catch (error) {
     notify(`Could not find out whether you are signed in: ${explain(error)}`, "bad");
   }
-  show({ focus: false });
+  show({ afterChange: false });
 }
 
-/** Show the sign-in or the account, and move the focus to its beginning. */
-function show({ focus = true } = {}) {
+/**
+ * Show the sign-in or the account. After a change, the focus moves to its beginning and no password stays in a field.
+ * Without one, somebody may be typing in it.
+ */
+function show({ afterChange = true } = {}) {
   const { signedIn } = client;
   byId("signin").hidden = signedIn;
   byId("account").hidden = !signedIn;
   byId("many").hidden = !signedIn;
   byId("badge").hidden = !signedIn;
   byId("badge").textContent = MODES[client.mode];
-  byId("password").value = "";
+  if (afterChange) byId("password").value = "";
   byId("signin-error").textContent = "";
   byId("confirm").close();
   for (const shown of ["who", "groups", "claims", "orders", "stock", "devices"]) byId(shown).replaceChildren();
@@ -131,7 +135,7 @@ function show({ focus = true } = {}) {
     showToken();
     for (const load of [loadOrders, loadStock, loadDevices]) load().catch(complain);
   }
-  if (focus) byId(signedIn ? "session-title" : "username").focus();
+  if (afterChange) byId(signedIn ? "session-title" : "username").focus();
 }
 
 async function showToken() {

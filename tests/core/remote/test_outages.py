@@ -62,10 +62,12 @@ def test_known_tokens_go_on_for_a_while_then_close_or_open_then_recover(issuer, 
     assert verifier.verify(revoked)
 
 
-def test_who_starts_while_the_issuer_is_down_recovers_by_itself(issuer, server):
+def test_who_starts_while_the_issuer_is_down_recovers_by_itself(issuer, server, caplog):
     server.is_down = True
     verifier = issuer.verifier()
     assert refused(verifier, issuer.token()) == "stale"
+    events = {(record.jwtauth_event, record.jwtauth_issuer) for record in caplog.records}
+    assert events == {("keys_unavailable", verifier.issuer)}
     server.is_down = False
     wait_until(verifier.keys, lambda: failures_of(verifier.keys) == 0)
     assert verifier.verify(issuer.token())
@@ -79,6 +81,7 @@ def test_what_was_not_thought_of_is_logged_with_its_traceback_and_survived(issue
         read_anew(verifier.keys)
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert record.exc_info[0] is ZeroDivisionError
+    assert (record.jwtauth_event, record.jwtauth_reason) == ("keys_unavailable", "ZeroDivisionError")
     caplog.clear()
     assert verifier.verify(issuer.token())
 
@@ -214,3 +217,36 @@ def test_the_threads_end_with_the_verifier(issuer):
     for thread in threads:
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+CAUSES = {
+    "not there": (
+        Answer(status=404),
+        "404. A Django issuer needs an asymmetric key, and django_jwtauth.urls",
+    ),
+    "for users": (Answer(status=403), "answer was 403. Everybody must be able to read it"),
+    "failing": (Answer(status=502), "answer was 502. The issuer, or a proxy before it, has failed"),
+    "elsewhere": (Answer(status=301), "not followed. Name the address to which it leads in TRUSTED_ISSUERS"),
+    "a page": (Answer(body=b"<html>"), "valid JSON. The address leads to something else, such as a page."),
+    "odd": (Answer(status=418), "answer was 418."),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), CAUSES.values(), ids=CAUSES)
+def test_the_log_names_the_url_and_the_likely_cause(issuer, server, warned, answer, words):
+    server.answers["/keys?secret=1"] = answer
+    verifier = issuer.verifier(jwks_url=f"{server.url}/keys?secret=1", revocations_url=None)
+    assert refused(verifier, issuer.token()) == "stale"
+    text = warned()
+    assert f" url={server.url}/keys " in text
+    assert words in text
+    assert "secret" not in text
+
+
+def test_the_log_says_which_keys_are_needed(issuer, server, warned):
+    server.answers[issuer.jwks_path] = as_json({"keys": []})
+    verifier = issuer.verifier(algorithms=["ES256"], revocations_url=None)
+    assert refused(verifier, issuer.token()) == "invalid"
+    text = warned()
+    assert f"reason=no_key url={server.url}{issuer.jwks_path} " in text
+    assert "all its tokens are refused. It needs an asymmetric key for" in text

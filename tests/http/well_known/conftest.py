@@ -5,14 +5,15 @@ import time
 import pytest
 from django.test import Client
 
-from django_jwtauth import well_known
+from django_jwtauth import published_list
+from django_jwtauth._core.clock import stopwatch
 from tests.tools.well_known import Clock, jwtauth
 
 
 @pytest.fixture(autouse=True)
 def _issuer(settings):
     settings.JWTAUTH = jwtauth("ES256")
-    well_known.forget()
+    published_list.forget()
 
 
 @pytest.fixture
@@ -23,6 +24,6 @@ def http():
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", lambda: clock.monotonic)
+    monkeypatch.setattr(stopwatch, "seconds", lambda: clock.monotonic)
     monkeypatch.setattr(time, "time", lambda: clock.wall)
     return clock

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from django_jwtauth import conf
 from django_jwtauth.keys import Key, b64url_encode
-from tests.tools.well_known import ALGORITHMS, ISSUER, JWKS, LIST, METADATA, PRIVATE, SECRET, entry, jwtauth, key
+from tests.tools.keys import key_for
+from tests.tools.well_known import ALGORITHMS, ISSUER, JWKS, LIST, METADATA, PRIVATE, SECRET, entry, jwtauth
 
 # The key set
 
@@ -24,7 +25,7 @@ SYMMETRIC = ("HS256", "HS384", "HS512")
 
 def private_numbers(alg):
     """The private parts of a key, in every form they could be written down in."""
-    private = key(alg)._private
+    private = key_for(alg)._private
     if alg == "EdDSA":
         values = [private.private_bytes_raw()]
     else:
@@ -45,10 +46,10 @@ def test_the_key_set_holds_public_members_and_nothing_else(http, settings, alg):
     assert document.keys() == {"keys"}
     (published,) = document["keys"]
     assert published.keys() == MEMBERS[alg[:2]]
-    assert (published["alg"], published["use"], published["kid"]) == (alg, "sig", key(alg).kid)
+    assert (published["alg"], published["use"], published["kid"]) == (alg, "sig", key_for(alg).kid)
     assert not any(form in body for form in private_numbers(alg))
     # And it is that key: a stock verifier accepts what is signed with it.
-    signed = key(alg).sign(b"message")
+    signed = key_for(alg).sign(b"message")
     assert Key.from_jwk(published).verify(b"message", signed)
     assert jwt.PyJWK(published).Algorithm.verify(b"message", jwt.PyJWK(published).key, signed)
 
@@ -72,14 +73,14 @@ def test_by_default_there_is_nothing_to_hand_out(http, settings):
 
 def test_of_a_mixed_set_only_the_asymmetric_keys_are_published_in_their_order(http, settings):
     private_jwk = {
-        **key("EdDSA").public_jwk(),
+        **key_for("EdDSA").public_jwk(),
         "kid": "ours",
-        "d": b64url_encode(key("EdDSA")._private.private_bytes_raw()),
+        "d": b64url_encode(key_for("EdDSA")._private.private_bytes_raw()),
         "x5u": "https://evil.example.net",
         "key_ops": ["sign", "verify"],
         "comment": "internal",
     }
-    public_jwk = {**key("ES512").public_jwk(), "kid": "retired"}
+    public_jwk = {**key_for("ES512").public_jwk(), "kid": "retired"}
     oct_jwk = {"kty": "oct", "alg": "HS384", "k": b64url_encode(SECRET.encode() * 2)}
     settings.JWTAUTH = {
         "ISSUER": ISSUER,
@@ -89,17 +90,17 @@ def test_of_a_mixed_set_only_the_asymmetric_keys_are_published_in_their_order(ht
             entry("ES256"),
             oct_jwk,
             private_jwk,
-            {"alg": "ES384", "pem": key("ES384").public_pem()},
+            {"alg": "ES384", "pem": key_for("ES384").public_pem()},
             public_jwk,
         ],
     }
     body = http.get(JWKS).content
     assert json.loads(body) == {
         "keys": [
-            key("RS256").public_jwk(),
-            key("ES256").public_jwk(),
-            {**key("EdDSA").public_jwk(), "kid": "ours"},
-            key("ES384").public_jwk(),
+            key_for("RS256").public_jwk(),
+            key_for("ES256").public_jwk(),
+            {**key_for("EdDSA").public_jwk(), "kid": "ours"},
+            key_for("ES384").public_jwk(),
             public_jwk,
         ]
     }

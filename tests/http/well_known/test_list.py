@@ -2,16 +2,20 @@
 
 import datetime
 import json
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from django_jwtauth import conf, revocation_cache, sessions, well_known
+from django_jwtauth import conf, published_list, revocation_cache, sessions
+from django_jwtauth._core.revocation_list import RevocationList
 from django_jwtauth.keys import b64url_decode
+from django_jwtauth.local_list import Entries
 from django_jwtauth.models import NotBefore, RefreshToken
 from tests.tools.database import failing_reads
-from tests.tools.well_known import ISSUER, JWKS, LIST, METADATA, entry, jwtauth, key, read_list, verified
+from tests.tools.keys import key_for
+from tests.tools.well_known import ISSUER, JWKS, LIST, METADATA, entry, jwtauth, read_list, verified
 
 # The list
 
@@ -21,7 +25,7 @@ from tests.tools.well_known import ISSUER, JWKS, LIST, METADATA, entry, jwtauth,
 def test_the_list_is_signed_with_the_first_key_and_anybody_can_verify_it(http, settings, clock, alg):
     settings.JWTAUTH = jwtauth(alg, "ES384", "HS256")
     header, claims = verified(http.get(LIST), http.get(JWKS).json(), algorithms=[alg])
-    assert header == {"alg": alg, "typ": "revocations+jwt", "kid": key(alg).kid}
+    assert header == {"alg": alg, "typ": "revocations+jwt", "kid": key_for(alg).kid}
     assert claims == {
         "iss": ISSUER,
         "iat": int(clock.wall),
@@ -31,6 +35,8 @@ def test_the_list_is_signed_with_the_first_key_and_anybody_can_verify_it(http, s
         "not_before": 0,
         "sids": [],
         "jtis": [],
+        "parts": [],
+        "changes": "jwt-revocations/changes",
     }
 
 
@@ -60,10 +66,11 @@ def test_a_revocation_appears_within_a_second_and_a_kept_session_leaves_with_it(
     sid = str(pair.session.pk)
     assert read_list(http)["sids"] == []
     user.set_password("new")
-    user.save()
-    clock.go(1.001)
-    assert read_list(http)["sids"] == [sid]
-    sessions.keep(pair.session, user)
+    with transaction.atomic():
+        user.save()
+        clock.go(1.001)
+        assert read_list(http)["sids"] == [sid]  # by the connection that will keep it
+        sessions.keep(pair.session, user)
     clock.go(1.001)
     assert read_list(http)["sids"] == []
 
@@ -108,7 +115,7 @@ def test_what_did_not_change_is_signed_once_in_a_signing_period(http, user, cloc
     assert after["iat"] == before["iat"] + 30
     assert after["exp"] == before["exp"] + 30
     # Never one that is about to expire: each is served for one period at most, and lives two.
-    assert before["exp"] - after["iat"] >= well_known.SIGNING_PERIOD
+    assert before["exp"] - after["iat"] >= published_list.SIGNING_PERIOD
 
 
 @pytest.mark.django_db
@@ -144,7 +151,7 @@ def test_two_processes_give_one_etag_to_one_content(http, user, settings, clock,
     for _ in range(3):
         sessions.revoke(sessions.start(user).session)
     here = http.get(LIST)
-    well_known.forget()
+    published_list.forget()
     revocation_cache.forget()
     clock.go(1)
     there = http.get(LIST)
@@ -181,6 +188,22 @@ def test_with_the_database_away_there_is_no_list_and_never_an_old_one_signed_ane
 
 
 @pytest.mark.django_db
+def test_a_list_that_takes_long_to_be_read_is_sent_to_who_has_waited_for_it(http, user, clock):
+    sid = str(sessions.start(user).session.pk)
+    sessions.revoke(sid)
+
+    def slow(execute, sql, params, many, context):
+        clock.go(5)
+        return execute(sql, params, many, context)
+
+    began = int(clock.wall)
+    with connection.execute_wrapper(slow):
+        response = http.get(LIST)
+    claims = verified(response, http.get(JWKS).json())[1]
+    assert (claims["sids"], claims["iat"]) == ([sid], began)
+
+
+@pytest.mark.django_db
 def test_a_process_that_never_could_read_the_list_has_none(http, clock):
     with failing_reads():
         assert http.get(LIST).status_code == 503
@@ -194,8 +217,8 @@ def test_keys_and_metadata_need_no_database(http):
 
 
 @pytest.mark.django_db
-def test_past_what_others_read_one_time_stands_for_all(http, user, clock, monkeypatch, caplog):
-    monkeypatch.setattr(well_known, "MAX_ENTRIES", 2)
+def test_past_what_others_read_one_time_stands_for_the_oldest(http, user, clock, monkeypatch, caplog):
+    monkeypatch.setattr(published_list, "MAX_ENTRIES", 2)
     ended = [sessions.start(user).session for _ in range(3)]
     for session in ended[:2]:
         sessions.revoke(session)
@@ -204,6 +227,29 @@ def test_past_what_others_read_one_time_stands_for_all(http, user, clock, monkey
     sessions.revoke(ended[2])
     clock.go(2)
     claims = read_list(http)
-    assert (claims["sids"], claims["jtis"]) == ([], [])
-    assert claims["not_before"] == int(ended[2].revoked_at.timestamp())
+    assert (set(claims["sids"]), claims["jtis"]) == ({str(session.pk) for session in ended[1:]}, [])
+    assert claims["not_before"] == int(ended[0].revoked_at.timestamp())
     assert "one time is published instead" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("maximum", "count"), [(200, 300), pytest.param(500_000, 600_000, marks=pytest.mark.long)], ids=["short", "long"]
+)
+def test_past_the_maximum_nothing_revoked_is_accepted_and_the_time_moves_slowly(monkeypatch, maximum, count):
+    """Ten minutes of revocations: the newest ids are published, and the time stands for what is older."""
+    monkeypatch.setattr(published_list, "MAX_ENTRIES", maximum)
+    now = datetime.datetime.now(datetime.UTC)
+    entries = Entries(None, begins_at=now.timestamp() - 600, length=datetime.timedelta(seconds=5))
+    revoked = {f"{n:036}": now - datetime.timedelta(seconds=600 * n / count) for n in range(count)}
+    for number, (entry_id, at) in enumerate(revoked.items()):
+        entries.add(number % 2, entry_id, at)
+    local = entries.as_list(not_before=0, begins_at=0.0, fully_read_at=time.monotonic())
+    parts, not_before = published_list._bounded(local)
+    sids, jtis = ({each for part in parts.values() for each in part[kind]} for kind in (0, 1))
+    published = RevocationList(sids=sids, jtis=jtis, not_before=not_before)
+    assert len(sids) + len(jtis) == maximum
+    for entry_id, at in revoked.items():
+        assert published.covers({"sid": entry_id, "jti": entry_id, "iat": int(at.timestamp())})
+    # Who is alive has to refresh what is older than all ids that are published, and nothing else.
+    oldest = now.timestamp() - 600 * maximum / count
+    assert oldest - 4 < not_before <= oldest

@@ -172,8 +172,8 @@ def _refuse_unusable(port: int, option: str) -> None:
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Leave out the stock service's regular, successful requests for the revocation list."""
-    return record.levelno > logging.INFO or "GET /.well-known/jwt-revocations " not in record.getMessage()
+    """Leave out the stock service's regular, successful requests for the revocation list and its changes."""
+    return record.levelno > logging.INFO or "GET /.well-known/jwt-revocations" not in record.getMessage()
 
 
 def _guide(ports: Ports) -> str:

@@ -1,0 +1,3 @@
+"""Settings for the tests that need node and npm."""
+
+from tests.settings import *  # noqa: F403

@@ -1,0 +1,318 @@
+"""The document of changes: what has changed in a revocation list, for those who hold it already."""
+
+import sys
+import threading
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from django_jwtauth._core import jws
+from django_jwtauth._core.revocation_list import SPARE_IDS, Part, RevocationList, SignedChanges, SignedList
+from django_jwtauth.errors import InvalidTokenError
+from django_jwtauth.keys import Key, KeySet
+
+NOW = 1_800_000_000
+ISSUER = "https://auth.example.com"
+KEY = Key.generate("EdDSA")
+OTHER = Key.generate("EdDSA")
+OLD, NEW = Part.of(["s1", "s2"], ["j1"]), Part.of(["s3"], [])
+CHANGED = Part.of(["s1"], ["j1"])
+LONG = Part.of((f"long-{number}" for number in range(SPARE_IDS)), [])
+
+
+def signed_list(*parts, at=NOW, not_before=0):
+    return SignedList(
+        revoked=RevocationList(not_before=not_before),
+        issued_at=at,
+        expires_at=at + 60,
+        ttl=2,
+        max_lifetime=300,
+        parts=tuple(part.name for part in parts),
+        known={part.name: part for part in parts},
+        changes="jwt-revocations/changes",
+    )
+
+
+def read_list(raw):
+    return SignedList.read(raw.encode(), issuer=ISSUER, keys=KeySet([KEY]), leeway=5, now=NOW)
+
+
+def read_changes(raw, *, now=NOW, issuer=ISSUER, keys=(KEY,)):
+    raw = raw if isinstance(raw, bytes) else raw.encode()
+    return SignedChanges.read(raw, issuer=issuer, keys=KeySet(keys), leeway=5, now=now)
+
+
+def held(*parts):
+    return read_list(signed_list(*parts).sign(issuer=ISSUER, key=KEY))
+
+
+def changes(*parts, included, **more):
+    names = [part.name for part in included]
+    return read_changes(signed_list(*parts, **more).sign_changes(names, issuer=ISSUER, key=KEY))
+
+
+def ids(signed):
+    return set(signed.revoked.sids), set(signed.revoked.jtis)
+
+
+def claims_with(**changed):
+    document = signed_list(OLD, NEW)
+    claims = {
+        **{"iss": ISSUER, "iat": NOW, "exp": NOW + 60, "ttl": 2, "max_lifetime": 300, "not_before": 0},
+        **{"parts": [[OLD.name], [NEW.name, 1, 0]], "sids": ["s3"], "jtis": []},
+        **changed,
+    }
+    assert document.parts == (OLD.name, NEW.name)
+    return {name: value for name, value in claims.items() if value is not ...}
+
+
+# The documents
+
+
+def test_a_list_in_parts_is_a_list_to_those_who_know_of_no_parts():
+    raw = signed_list(OLD, NEW, not_before=7).sign(issuer=ISSUER, key=KEY)
+    claims = jws.verify_signature(raw, profile=jws.REVOCATIONS, keys=KeySet([KEY]), max_length=10_000).claims
+    assert claims == {
+        **{"iss": ISSUER, "iat": NOW, "exp": NOW + 60, "ttl": 2, "max_lifetime": 300, "not_before": 7},
+        **{"parts": [[OLD.name, 2, 1], [NEW.name, 1, 0]], "sids": ["s1", "s2", "s3"], "jtis": ["j1"]},
+        "changes": "jwt-revocations/changes",
+    }
+
+
+def test_an_issuer_without_changes_publishes_a_list_without_parts():
+    signed = signed_list(OLD, NEW)
+    without = SignedList(
+        **{name: getattr(signed, name) for name in ("revoked", "issued_at", "expires_at", "ttl", "max_lifetime")},
+        **{name: getattr(signed, name) for name in ("parts", "known")},
+    )
+    assert without.content() == {
+        **{"ttl": 2, "max_lifetime": 300, "not_before": 0},
+        **{"sids": ["s1", "s2", "s3"], "jtis": ["j1"]},
+    }
+
+
+def test_the_name_of_a_part_is_the_digest_that_the_documentation_gives():
+    # printf 's1\ns2\n\nj1\n' | sha256sum | cut -c-32 | xxd -r -p | basenc --base64url
+    assert OLD.name == "4WQPLdib9RigiHmQ9NiaYQ"
+    assert Part.of(["s2", "s1"], ["j1"]) == OLD
+    assert (
+        len({Part.of(*each).name for each in [([], []), (["a"], []), ([], ["a"]), (["a", "b"], []), (["ab"], [])]}) == 5
+    )
+
+
+def test_ids_that_no_token_can_have_are_not_in_a_part():
+    """With them, two sets of ids could have one name."""
+    assert Part.of(["s1", "", "s2", "s\n3"], ["j1", ""]) == OLD
+
+
+def test_the_changes_hold_the_ids_of_some_parts_only():
+    found = changes(OLD, NEW, included=[NEW])
+    assert found.parts == (OLD.name, NEW.name)
+    assert [*found.included.values()] == [NEW]
+
+
+@pytest.mark.parametrize(
+    ("typ", "reason"),
+    [("revocations+jwt", "wrong_type"), ("at+jwt", "wrong_type"), ("rt+jwt", "wrong_type"), ("JWT", "wrong_type")],
+)
+def test_changes_have_a_type_of_their_own(typ, reason):
+    with pytest.raises(InvalidTokenError) as caught:
+        read_changes(jws.sign(claims_with(), typ=typ, key=KEY))
+    assert caught.value.reason == reason
+    with pytest.raises(InvalidTokenError) as caught:
+        read_list(jws.sign(claims_with(), typ="revocation-changes+jwt", key=KEY))
+    assert caught.value.reason == "wrong_type"
+
+
+def test_changes_are_those_of_one_issuer_under_its_own_keys_at_their_time():
+    raw = jws.sign(claims_with(), typ="revocation-changes+jwt", key=KEY)
+    assert read_changes(raw)
+    impostor = Key.from_pem(OTHER.private_pem(), alg="EdDSA", kid=KEY.kid)
+    forged = jws.sign(claims_with(), typ="revocation-changes+jwt", key=impostor)
+    for reason, arguments in {
+        "wrong_issuer": (raw, {"issuer": f"{ISSUER}/"}),
+        "invalid": (raw, {"keys": [OTHER]}),
+        "expired": (raw, {"now": NOW + 65}),
+        "not_yet_valid": (raw, {"now": NOW - 6}),
+    }.items():
+        with pytest.raises(InvalidTokenError) as caught:
+            read_changes(arguments[0], **arguments[1])
+        assert caught.value.reason == reason
+    for bad in (forged, raw[:-1], raw[: len(raw) // 2], "", f"{raw}\n", "<html>"):
+        with pytest.raises(InvalidTokenError):
+            read_changes(bad)
+
+
+MALFORMED = {
+    **{f"no {name}": {name: ...} for name in claims_with()},
+    "another id": {"sids": ["s4"]},
+    "an id less": {"sids": []},
+    "an id more": {"sids": ["s3", "s4"]},
+    "a token more": {"jtis": ["j1"]},
+    "a session as a token": {"parts": [[OLD.name], [NEW.name, 0, 1]], "sids": [], "jtis": ["s3"]},
+    "under the name of another": {"parts": [[NEW.name], [OLD.name, 1, 0]]},
+    "without a name": {"parts": [["", 1, 0]]},
+    "with an empty id": {"parts": [["", 1, 0]], "sids": [""]},
+    "two ids for one": {"parts": [[Part.of(["a", "b"], []).name, 1, 0]], "sids": ["a\nb"]},
+    "one count": {"parts": [[OLD.name], [NEW.name, 1]]},
+    "three counts": {"parts": [[OLD.name], [NEW.name, 1, 0, 0]]},
+    "negative": {"parts": [[NEW.name, -1, 0]]},
+    "true": {"parts": [[OLD.name], [NEW.name, True, 0]]},
+    "a float": {"parts": [[OLD.name], [NEW.name, 1.0, 0]]},
+    "a number as a name": {"parts": [[1], [NEW.name, 1, 0]]},
+    "a name alone": {"parts": [OLD.name, [NEW.name, 1, 0]]},
+    "an object": {"parts": {}},
+    "null": {"parts": None},
+    "a number as an id": {"sids": [3]},
+    "a time as text": {"not_before": "0"},
+}
+
+
+@pytest.mark.parametrize("changed", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_changes_are_refused(changed):
+    with pytest.raises(InvalidTokenError):
+        read_changes(jws.sign(claims_with(**changed), typ="revocation-changes+jwt", key=KEY))
+
+
+BAD_PARTS = {
+    "none": {"parts": ...},
+    "unlike the ids": {"parts": [[OLD.name, 2, 1]], "sids": ["s1", "s9"], "jtis": ["j1"]},
+    "without their ids": {"parts": [[OLD.name], [NEW.name, 1, 0]]},
+    "twice": {"parts": [[NEW.name, 1, 0], [NEW.name, 1, 0]], "sids": ["s3", "s3"]},
+    "no reference": {"parts": [[NEW.name, 1, 0]], "changes": 1},
+    "an empty reference": {"parts": [[NEW.name, 1, 0]], "changes": ""},
+}
+
+
+@pytest.mark.parametrize("changed", BAD_PARTS.values(), ids=BAD_PARTS)
+def test_a_list_whose_parts_cannot_be_used_is_a_list_without_parts(changed):
+    claims = claims_with(**{"changes": "x", **changed})
+    found = read_list(jws.sign(claims, typ="revocations+jwt", key=KEY))
+    assert found.changes == ""
+    assert found.parts == ()
+    assert ids(found) == (set(claims["sids"]), set(claims["jtis"]))
+
+
+# What becomes of a list
+
+
+def test_a_list_becomes_what_the_changes_say():
+    first = held(OLD)
+    second = first.follow(changes(OLD, NEW, included=[NEW], at=NOW + 2, not_before=5), etag="2")
+    assert ids(second) == ({"s1", "s2", "s3"}, {"j1"})
+    assert (second.issued_at, second.expires_at, second.revoked.not_before) == (NOW + 2, NOW + 62, 5)
+    assert (second.etag, second.follows, second.changes) == ("2", True, first.changes)
+    third = second.follow(changes(NEW, included=[]), etag="3")
+    assert ids(third) == ({"s3"}, set())
+    assert ids(third.follow(changes(included=[]), etag="")) == (set(), set())
+
+
+def test_a_list_that_lacks_a_part_does_not_follow():
+    first = held(OLD)
+    assert first.follow(changes(OLD, NEW, included=[]), etag="") is None
+    assert ids(first) == ({"s1", "s2"}, {"j1"})
+    assert ids(first.follow(changes(OLD, NEW, included=[OLD, NEW]), etag="")) == ({"s1", "s2", "s3"}, {"j1"})
+
+
+def test_a_session_that_is_kept_after_all_leaves_the_list():
+    first = held(OLD, NEW)
+    second = first.follow(changes(CHANGED, NEW, included=[CHANGED]), etag="")
+    assert ids(second) == ({"s1", "s3"}, {"j1"})
+
+
+def test_an_id_in_two_parts_stays_as_long_as_one_of_them():
+    both = Part.of(["s2", "s3"], [])
+    first = held(OLD, both)
+    assert ids(first) == ({"s1", "s2", "s3"}, {"j1"})
+    second = first.follow(changes(both, included=[]), etag="")
+    assert ids(second) == ({"s2", "s3"}, set())
+
+
+def test_two_processes_that_disagree_make_nobody_fetch_the_list_again():
+    """One has read a revocation that was committed late, and the other has not."""
+    current = held(OLD)
+    current = current.follow(changes(CHANGED, included=[CHANGED]), etag="")
+    for _ in range(3):
+        current = current.follow(changes(OLD, included=[]), etag="")
+        assert ids(current) == ({"s1", "s2"}, {"j1"})
+        current = current.follow(changes(CHANGED, included=[]), etag="")
+        assert ids(current) == ({"s1"}, {"j1"})
+
+
+def test_former_parts_are_not_kept_for_ever():
+    current = held(OLD, LONG)
+    for number in range(20):
+        part = Part.of([f"{number}"], [])
+        current = current.follow(changes(part, included=[part]), etag="")
+        current = current.follow(changes(LONG, included=[LONG]), etag="")
+        other = Part.of([*LONG.sids, f"{number}"], [])
+        current = current.follow(changes(other, included=[other]), etag="")
+    assert sum(map(len, current.known.values())) <= 2.25 * (SPARE_IDS + 1)
+    assert OLD.name not in current.known
+    assert other.name in current.known
+
+
+@hypothesis.given(
+    states=st.lists(
+        st.dictionaries(st.integers(0, 4), st.sets(st.sampled_from("abcdef"), min_size=1, max_size=4)), min_size=2
+    ),
+    asked=st.lists(st.sets(st.integers(0, 4)), min_size=1),
+)
+def test_whatever_becomes_of_a_list_it_holds_what_the_parts_say_or_asks_for_the_list(states, asked):
+    """Also where an issuer has an id in several parts."""
+    divided = [
+        [Part.of([f"s{each}" for each in part], [f"j{each}" for each in part]) for part in state.values()]
+        for state in states
+    ]
+    divided = [[*{part.name: part for part in parts}.values()] for parts in divided]
+    current = held(*divided[0])
+    for number, parts in enumerate(divided[1:]):
+        chosen = asked[number % len(asked)]
+        included = [part for position, part in enumerate(parts) if position in chosen]
+        before = ids(current)
+        following = current.follow(changes(*parts, included=included), etag="")
+        if following is None:
+            assert ids(current) == before
+            assert {part.name for part in parts} - {part.name for part in included} - current.known.keys()
+            following = held(*parts)
+        current = following
+        assert ids(current) == (
+            {each for part in parts for each in part.sids},
+            {each for part in parts for each in part.jtis},
+        )
+
+
+def test_following_a_long_list_copies_nothing():
+    """Readers share the sets of ids, so a poll costs what has changed, not what there is."""
+    first = held(LONG, OLD)
+    second = first.follow(changes(LONG, NEW, included=[NEW]), etag="")
+    assert second.revoked.sids is first.revoked.sids
+    assert second.revoked.jtis is first.revoked.jtis
+
+
+@pytest.mark.long
+def test_a_look_up_during_a_change_never_misses_what_stays():
+    """A thread looks up all the time while parts come and go around the entry."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        current = held(LONG, OLD)
+        revoked, missed, stop = current.revoked, [], threading.Event()
+        claims = {"sid": "s1", "jti": "x", "iat": NOW}
+
+        def look_up():
+            while not stop.is_set():
+                if not revoked.covers(claims):
+                    missed.append(claims)
+
+        thread = threading.Thread(target=look_up)
+        thread.start()
+        for number in range(300):
+            part = Part.of(["s1", f"x{number}"], ["j1"])  # the entry moves to another part each time
+            current = current.follow(changes(LONG, part, included=[part]), etag="")
+        stop.set()
+        thread.join()
+        assert missed == []
+    finally:
+        sys.setswitchinterval(interval)

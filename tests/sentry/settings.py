@@ -1,0 +1,3 @@
+"""Settings of the tests with Sentry's SDK."""
+
+from tests.settings import *  # noqa: F403

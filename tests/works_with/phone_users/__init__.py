@@ -1,0 +1,1 @@
+"""A project with polymorphic users, who sign in by their phone numbers."""

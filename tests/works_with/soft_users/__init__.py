@@ -1,0 +1,1 @@
+"""A project whose users are deleted softly."""
