@@ -53,6 +53,7 @@ _MYSQL_CONTENTION = {1020, 1205, 1213}  # record changed since last read, lock w
 _SQLITE_CONTENTION = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _MAX_TRIES = 20
 _MAX_SECONDS = 10.0
+_MAX_PAUSE_SECONDS = 0.5
 
 
 def database_now(using: str) -> datetime:
@@ -282,6 +283,10 @@ def write(statement: Callable[[], int], *, using: str) -> int:
     Under REPEATABLE READ, PostgreSQL refuses to change a row that another connection has just changed, even in a
     single statement. Each refusal means that another statement succeeded, so there are few.
 
+    SQLite refuses at once, without the waiting that its ``timeout`` promises, to let a transaction write that has begun
+    with a query while another connection writes. So there is a pause before the next try, each twice as long as the
+    last one.
+
     Args:
         statement: What to run. It runs once only if the caller has opened a transaction, which would have to be
             repeated as a whole.
@@ -292,12 +297,14 @@ def write(statement: Callable[[], int], *, using: str) -> int:
     """
     deadline = stopwatch.seconds() + _MAX_SECONDS
     if not transaction.get_connection(using).in_atomic_block:
-        for _ in range(_MAX_TRIES - 1):
+        for tries in range(_MAX_TRIES - 1):
             try:
                 return statement()
             except OperationalError as error:
                 if not is_contention(error) or stopwatch.seconds() > deadline:
                     raise
+            if connections[using].vendor == "sqlite":
+                time.sleep(min(0.001 * 2**tries, _MAX_PAUSE_SECONDS))
     return statement()
 
 

@@ -1,10 +1,13 @@
 """A sign-in beside what should keep the user from signing in, and beside another sign-in."""
 
 import contextlib
+import threading
+import time
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
+from django.db import transaction
 from rest_framework.test import APIClient
 
 from django_jwtauth import sessions
@@ -80,6 +83,25 @@ def test_somebody_who_begins_to_act_as_a_user_is_refused_or_ended(together, end)
         get_user_model().objects.filter(pk=actor.pk).update(is_active=True)
         if pair is not None:
             assert_nothing_is_alive([pair.access], [pair.refresh])
+
+
+def test_somebody_who_begins_to_act_waits_for_a_transaction_that_writes(together):
+    owner, actor = users(2)
+    is_writing = threading.Event()
+
+    def write_slowly():
+        with transaction.atomic():
+            RefreshToken.objects.of(owner).update(replays=0)
+            get_user_model().objects.filter(pk=actor.pk).update(first_name="Slow")
+            is_writing.set()
+            time.sleep(0.3)
+
+    def begin():
+        assert is_writing.wait(30)
+        return start_acting(owner, actor)
+
+    _, pair = together(write_slowly, begin)
+    assert sessions.verify_refresh(pair.refresh)
 
 
 @pytest.mark.parametrize("limit", [None, 3])
