@@ -69,6 +69,7 @@ def public_document(make: Callable[..., PublicDocument | None]) -> Callable[...,
                 response = _answer(request, make(**kwargs))
             except Http404:
                 response = HttpResponseNotFound()
+                response["Cache-Control"] = "no-store"  # some caches keep a 404 for minutes
             except Exception as error:  # a tenant's settings may be in the database
                 if unavailable(error) is None:
                     raise
