@@ -109,6 +109,21 @@ def test_the_host_of_the_request_changes_nothing(http, clock, url):
     assert b"evil" not in evil.content
 
 
+ODD_QUERIES = ["since=-1", "since=1&since=2", f"n={9 * 10**99}", "x=%00%ff%0d%0a", "é=ü", "&&==", "a" * 4000]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", [LIST, CHANGES])
+def test_a_query_changes_nothing_and_costs_nothing(http, clock, url):
+    """There are no parameters, so nobody can make a cache keep a document that only they wanted (A-44)."""
+    usual = http.get(url)
+    with CaptureQueriesContext(connection) as queries:
+        for query in ODD_QUERIES:
+            response = http.get(url, QUERY_STRING=query)
+            assert (response.content, response["ETag"]) == (usual.content, usual["ETag"])
+    assert len(queries) == 0
+
+
 @pytest.mark.django_db(transaction=True)
 @each_document
 def test_atomic_requests_open_no_transaction(http, settings, monkeypatch, url):
