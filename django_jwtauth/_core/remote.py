@@ -34,6 +34,7 @@ UNKNOWN_KID_PATIENCE_SECONDS = 1.0
 CHANGES_PAUSE_SECONDS = 60.0
 """For how long the whole list is fetched each time, after what has changed was not to be had or not to be trusted."""
 
+_NOT_NOW = (408, 429)  # RFC 9110 section 15.5.9, RFC 6585 section 4
 _KTY = {"RSA": RSA_ALGORITHMS, "EC": tuple(CURVES), "OKP": ("EdDSA",)}
 _PRIVATE_MEMBERS = frozenset(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"])  # RFC 7518 section 6, AKP drafts
 
@@ -286,7 +287,7 @@ class RemoteRevocations(PolledValue[SignedList]):
                 fetched.body, issuer=self.source.issuer, keys=self._keys, leeway=self._leeway, now=process_time()
             )
         except FetchError as error:
-            if not 300 <= error.status < 500:
+            if not 300 <= error.status < 500 or error.status in _NOT_NOW:
                 raise
             self._report_changes(error)
             return None

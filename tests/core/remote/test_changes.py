@@ -212,7 +212,13 @@ def test_the_list_is_fetched_at_once_if_the_changes_are_refused(issuer, server, 
     assert server.count("/elsewhere") == 0
 
 
-@pytest.mark.parametrize("answer", [Answer(raw=b"nonsense\r\n\r\n"), Answer(status=503)], ids=["nonsense", "503"])
+NO_ANSWERS = {
+    "nonsense": Answer(raw=b"nonsense\r\n\r\n"),
+    **{f"{code}": Answer(status=code) for code in (408, 429, 503)},
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_without_an_answer_the_list_is_tried_after_two_failures(issuer, server, asked, warned, answer):
     verifier = holder(issuer)
     asked()
