@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
@@ -279,10 +279,10 @@ class RemoteRevocations(PolledValue[SignedList]):
                 accept="application/jwt",
                 limit=MAX_BYTES,
                 timeout=self.timeout,
-                etag=last.etag if last.follows else "",
+                etag=self._tag(last, follows=True),
             )
             if fetched is None:
-                return None if self._has_expired(last) else last
+                return last
             changes = SignedChanges.read(
                 fetched.body, issuer=self.source.issuer, keys=self._keys, leeway=self._leeway, now=process_time()
             )
@@ -309,25 +309,26 @@ class RemoteRevocations(PolledValue[SignedList]):
         Raises:
             FetchError: if the list cannot be fetched, or must not be trusted.
         """
-        etag = last.etag if last and not last.follows else ""
         try:
-            fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
+            fetched = fetch(
+                url,
+                accept="application/jwt",
+                limit=MAX_BYTES,
+                timeout=self.timeout,
+                etag=self._tag(last, follows=False),
+            )
         except FetchError:
             self.source.look_again()
             raise
-        now = process_time()
         if fetched is None:
-            # Nobody has signed this answer ("not modified"), so it cannot prolong the life of the copy at hand.
-            if last is None or self._has_expired(last):
-                raise FetchError("the server sends no newer list, and the copy at hand has expired")
-            return last
+            return cast(SignedList, last)  # whose tag was sent
         try:
             signed_list = SignedList.read(
                 fetched.body,
                 issuer=self.source.issuer,
                 keys=self._keys,
                 leeway=self._leeway,
-                now=now,
+                now=process_time(),
                 etag=fetched.etag,
             )
         except InvalidTokenError as error:
@@ -339,6 +340,13 @@ class RemoteRevocations(PolledValue[SignedList]):
                 raise FetchError("the list is older than the copy at hand, which has expired")
             return last
         return signed_list
+
+    def _tag(self, last: SignedList | None, *, follows: bool) -> str:
+        """Return the entity tag to ask with, for the list or for the changes; empty if the copy at hand is no good.
+
+        Nobody has signed the answer "not modified", so it cannot prolong the life of a copy that has expired.
+        """
+        return last.etag if last and last.follows is follows and not self._has_expired(last) else ""
 
     def _has_expired(self, last: SignedList) -> bool:
         return process_time() >= last.expires_at + self._leeway

@@ -128,11 +128,12 @@ def test_changes_that_are_the_present_ones_are_not_sent_again(issuer, server, as
         read_anew(verifier.revocations)
     assert [etag for etag, _ in etags] == [None, '"c"', '"c"']  # never the one of the list
     assert refused(verifier, issuer.token()) == "revoked"
-    # Nobody has signed "not modified": when the copy has expired, the list must be fetched.
+    # Nobody has signed "not modified": when the copy has expired, the answer must be another one.
     asked()
     put(verifier.revocations, expired(verifier.revocations.latest.value))
     read_anew(verifier.revocations)
-    assert asked() == (1, 1)
+    assert asked() == (0, 1)
+    assert etags[-1][0] is None
 
 
 def expired(signed):
