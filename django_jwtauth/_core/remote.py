@@ -294,8 +294,8 @@ class RemoteRevocations(PolledValue[SignedList]):
         except InvalidTokenError as error:
             self._report_changes(FetchError(f"the changes are refused: {error.reason}"))
             return None
-        if changes.issued_at < last.issued_at:  # see _read_list()
-            return None if self._has_expired(last) else last
+        if changes.issued_at <= last.issued_at and self._has_expired(last):  # see _read_list()
+            return None
         return last.follow(changes, etag=fetched.etag)
 
     def _report_changes(self, error: FetchError) -> None:
@@ -333,13 +333,13 @@ class RemoteRevocations(PolledValue[SignedList]):
             )
         except InvalidTokenError as error:
             raise FetchError(f"the list is refused: {error.reason}") from None
-        if last is not None and signed_list.issued_at < last.issued_at:
-            # From another process of the issuer, whose clock or copy is some seconds behind: it is treated like "not
-            # modified". If somebody withholds newer lists, that works only until the copy at hand expires.
-            if self._has_expired(last):
-                raise FetchError("the list is older than the copy at hand, which has expired")
-            return last
-        return signed_list
+        if last is None or signed_list.issued_at > last.issued_at:
+            return signed_list
+        # From another process of the issuer, whose clock or copy is some seconds behind. It may know of more, and takes
+        # nothing away. If somebody withholds newer lists, that works only until the copy at hand expires.
+        if self._has_expired(last):
+            raise FetchError("the list is older than the copy at hand, which has expired")
+        return last.with_more(signed_list)
 
     def _tag(self, last: SignedList | None, *, follows: bool) -> str:
         """Return the entity tag to ask with, for the list or for the changes; empty if the copy at hand is no good.

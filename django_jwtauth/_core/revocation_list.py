@@ -190,35 +190,68 @@ class SignedList:
     def follow(self, changes: "SignedChanges", *, etag: str) -> "SignedList | None":
         """Return the list that this one has become; ``None`` if it lacks a part, so that the list must be fetched.
 
+        Changes that are not newer than this list only add to it: see :meth:`with_more`.
+
         The sets of ids are shared with this list, and changed: to copy a long list at each poll would take longer than
         all the rest. What is added comes first, so each look-up meanwhile finds all that must be there.
 
         Args:
-            changes: What the issuer says, which is not older than this list.
+            changes: What the issuer says.
             etag: The entity tag that came with it.
         """
+        is_newer = changes.issued_at > self.issued_at
+        names = changes.parts if is_newer else (*self.parts, *changes.parts)
+        not_before = changes.not_before if is_newer else max(changes.not_before, self.revoked.not_before)
         known = {**self.known, **changes.included}
-        if not known.keys() >= set(changes.parts):
+        if not known.keys() >= set(names):
             return None
-        parts, former = {name: known[name] for name in changes.parts}, dict.fromkeys(self.parts)
+        parts, former = {name: known[name] for name in names}, dict.fromkeys(self.parts)
         new = [part for name, part in parts.items() if name not in former]
         gone = [self.known[name] for name in former if name not in parts]
         groups = new, gone, [*parts.values()]
-        return replace(
+        sids, jtis = self.revoked.sids, self.revoked.jtis
+        if not_before > self.revoked.not_before:
+            # The time may stand for ids that leave, and a look-up finds it only when all this is done.
+            sids, jtis = set(sids), set(jtis)
+        found = replace(
             self,
             revoked=RevocationList(
-                sids=_updated(self.revoked.sids, *([part.sids for part in group] for group in groups)),
-                jtis=_updated(self.revoked.jtis, *([part.jtis for part in group] for group in groups)),
-                not_before=changes.not_before,
+                sids=_updated(sids, *([part.sids for part in group] for group in groups)),
+                jtis=_updated(jtis, *([part.jtis for part in group] for group in groups)),
+                not_before=not_before,
             ),
+            parts=tuple(parts),
+            known=_limited(known, parts),
+        )
+        if not is_newer:
+            return found
+        return replace(
+            found,
             issued_at=changes.issued_at,
             expires_at=changes.expires_at,
             ttl=changes.ttl,
             max_lifetime=changes.max_lifetime,
-            parts=changes.parts,
-            known=_limited(known, parts),
             etag=etag,
             follows=True,
+        )
+
+    def with_more(self, other: "SignedList") -> "SignedList":
+        """Return this list with what another one says that is not newer.
+
+        Two processes of an issuer may have clocks that differ a little, and may read their tables in the same second.
+        So the list with the later time may lack what the other one has.
+        """
+        has_parts = bool(self.changes and other.changes)
+        return replace(
+            self,
+            revoked=RevocationList(
+                sids={*self.revoked.sids, *other.revoked.sids},
+                jtis={*self.revoked.jtis, *other.revoked.jtis},
+                not_before=max(self.revoked.not_before, other.revoked.not_before),
+            ),
+            parts=tuple(dict.fromkeys([*self.parts, *other.parts])) if has_parts else (),
+            known={**self.known, **other.known} if has_parts else {},
+            changes=self.changes if has_parts else "",
         )
 
 

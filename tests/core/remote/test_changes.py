@@ -31,10 +31,9 @@ class DividingIssuer(Issuer):
         self.server.answers[CHANGES] = lambda headers: Answer(body=self.changes().encode(), headers={"ETag": '"c"'})
 
     def _signed(self):
-        now = int(time.time())
         return SignedList(
             revoked=RevocationList(),
-            **{"issued_at": now, "expires_at": now + 60, "ttl": 2, "max_lifetime": 300},
+            **{"issued_at": self.later(), "expires_at": int(time.time()) + 60, "ttl": 2, "max_lifetime": 300},
             **{"parts": tuple(part.name for part in self.parts), "known": {part.name: part for part in self.parts}},
             changes=self.reference,
         )
@@ -43,8 +42,8 @@ class DividingIssuer(Issuer):
         return super().document(key=key, typ=typ, **{**self._signed().content(), **changed})
 
     def changes(self, *, key=None, typ="revocation-changes+jwt", **changed):
-        names = [part.name for part in self.included]
-        claims = {**self._signed()._registered(self.url), **self._signed()._frame(), **self._signed()._divided(names)}
+        signed, names = self._signed(), [part.name for part in self.included]
+        claims = {**signed._registered(self.url), **signed._frame(), **signed._divided(names)}
         return jws.sign({**claims, **changed}, typ=typ, key=key or self.key)
 
 
@@ -186,7 +185,7 @@ def test_changes_that_cannot_be_trusted_change_nothing_and_the_list_is_fetched(i
 def test_older_changes_are_not_believed(issuer, server, asked):
     """Somebody replays them, or they come from another process of the issuer."""
     verifier = holder(issuer)
-    old = issuer.changes(iat=int(time.time()) - 30, exp=int(time.time()) + 30, parts=[])
+    old = issuer.changes(iat=issuer.time - 30, parts=[])
     asked()
     server.answers[CHANGES] = Answer(body=old.encode())
     read_anew(verifier.revocations)
@@ -196,6 +195,45 @@ def test_older_changes_are_not_believed(issuer, server, asked):
     read_anew(verifier.revocations)
     assert asked() == (1, 1)
     assert refused(verifier, issuer.token()) == "revoked"
+
+
+def test_a_process_whose_clock_is_behind_tells_what_it_knows(issuer, server, asked):
+    """Its documents seem to be old, for as long as nothing else changes."""
+    verifier = holder(issuer)
+    asked()
+    issuer.parts, issuer.included = [SECOND], [SECOND]
+    behind = issuer.changes(iat=issuer.time - 4)
+    server.answers[CHANGES] = Answer(body=behind.encode())
+    for _ in range(2):
+        read_anew(verifier.revocations)
+        assert asked() == (0, 1)
+        assert revoked_of(verifier) == {"session-1", "session-2"}
+    # A part that is not here: perhaps it knows of more.
+    issuer.parts, issuer.included = [FIRST, THIRD], []
+    server.answers[CHANGES] = Answer(body=issuer.changes(iat=issuer.time - 4).encode())
+    server.answers[issuer.list_path] = Answer(body=issuer.document(iat=issuer.time - 4).encode())
+    read_anew(verifier.revocations)
+    assert asked() == (1, 1)
+    assert revoked_of(verifier) == {"session-1", "session-2", "session-3"}
+    # And what has left leaves, when that is said by somebody who is not behind.
+    issuer.parts, issuer.included = [THIRD], []
+    server.answers[CHANGES] = Answer(body=issuer.changes().encode())
+    read_anew(verifier.revocations)
+    assert asked() == (0, 1)
+    assert revoked_of(verifier) == {"session-3"}
+
+
+def test_a_list_without_parts_adds_to_one_with_parts(issuer, server, asked):
+    """Two processes of an issuer, of which one does not publish changes yet."""
+    verifier = holder(issuer)
+    issuer.parts, issuer.included, issuer.reference = [FIRST, SECOND], [], ""
+    server.answers[issuer.list_path] = Answer(body=issuer.document(iat=issuer.time - 4).encode())
+    asked()
+    read_anew(verifier.revocations)
+    assert asked() == (1, 1)
+    assert revoked_of(verifier) == {"session-1", "session-2"}
+    read_anew(verifier.revocations)  # no changes lead from here to the present list
+    assert asked() == (1, 0)
 
 
 @pytest.mark.parametrize("status", [404, 403, 307])

@@ -150,19 +150,23 @@ def test_a_list_that_cannot_be_trusted_is_refused_and_the_old_one_is_used(issuer
     assert verifier.verify(revoked)
 
 
-def test_an_older_list_tells_nothing_new_and_only_while_the_copy_at_hand_is_good(issuer, server, warned):
+def test_an_older_list_takes_nothing_away_and_counts_only_while_the_copy_at_hand_is_good(issuer, server, warned):
     """Another process of the issuer may be a moment behind; somebody may also keep newer lists back."""
-    issuer.revoked["sids"] = ["session-1"]
+    issuer.revoked |= {"sids": ["session-1"], "not_before": 7}
     verifier = issuer.verifier()
     raw = issuer.token()
     assert refused(verifier, raw) == "revoked"
     copy = verifier.revocations.latest.value
-    server.answers[issuer.list_path] = a_list_of(issuer, iat=int(time.time()) - 600, sids=[])
-    read_anew(verifier.revocations)
-    assert warned() == ""
-    assert verifier.revocations.latest.value is copy
-    assert refused(verifier, raw) == "revoked"
-    reading = verifier.revocations.latest
+    for seconds in (600, 0):
+        server.answers[issuer.list_path] = a_list_of(
+            issuer, iat=copy.issued_at - seconds, exp=copy.expires_at + 600, sids=["session-2"], not_before=5
+        )
+        read_anew(verifier.revocations)
+        assert warned() == ""
+        found = verifier.revocations.latest.value
+        assert found.revoked == replace(copy.revoked, sids={"session-1", "session-2"})
+        assert (found.issued_at, found.expires_at) == (copy.issued_at, copy.expires_at)
+    put(verifier.revocations, copy)
     expired = replace(copy, expires_at=int(time.time()))
     reading = put(verifier.revocations, expired)
     read_anew(verifier.revocations)
