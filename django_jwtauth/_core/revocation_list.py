@@ -20,7 +20,7 @@ Readers ignore claims that they do not know.
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any, Self
 
@@ -81,11 +81,9 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedList:
-    """What a signed document says: a revocation list, and how long both may be used."""
+class _Terms:
+    """How long a signed document, and what it says, may be used."""
 
-    revoked: RevocationList
-    """Who signs a list that has parts need not repeat their ids here."""
     issued_at: int
     """``iat``, in seconds since 1970."""
     expires_at: int
@@ -94,6 +92,14 @@ class SignedList:
     """In seconds."""
     max_lifetime: int
     """In seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedList(_Terms):
+    """What a signed document says: a revocation list, and how long both may be used."""
+
+    revoked: RevocationList
+    """Who signs a list that has parts need not repeat their ids here."""
     parts: tuple[str, ...] = ()
     """The names of the parts of the list; empty if it has none, or the issuer does not publish what has changed."""
     known: Mapping[str, Part] = field(default_factory=dict, repr=False)
@@ -177,10 +183,7 @@ class SignedList:
         return cls(
             # Sets that can be changed: see follow().
             revoked=RevocationList(sids=set(claims["sids"]), jtis=set(claims["jtis"]), not_before=claims["not_before"]),
-            issued_at=claims["iat"],
-            expires_at=claims["exp"],
-            ttl=claims["ttl"],
-            max_lifetime=claims["max_lifetime"],
+            **_terms(claims),
             parts=tuple(known),
             known=known,
             changes=changes if type(changes) is str else "",
@@ -225,15 +228,8 @@ class SignedList:
         )
         if not is_newer:
             return found
-        return replace(
-            found,
-            issued_at=changes.issued_at,
-            expires_at=changes.expires_at,
-            ttl=changes.ttl,
-            max_lifetime=changes.max_lifetime,
-            etag=etag,
-            follows=True,
-        )
+        terms = {each.name: getattr(changes, each.name) for each in fields(_Terms)}
+        return replace(found, **terms, etag=etag, follows=True)
 
     def with_more(self, other: "SignedList") -> "SignedList":
         """Return this list with what another one says that is not newer.
@@ -256,7 +252,7 @@ class SignedList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedChanges:
+class SignedChanges(_Terms):
     """What the document of changes says."""
 
     parts: tuple[str, ...]
@@ -265,14 +261,6 @@ class SignedChanges:
     """Those of them whose ids the document has, by name."""
     not_before: int
     """In seconds since 1970."""
-    issued_at: int
-    """``iat``, in seconds since 1970."""
-    expires_at: int
-    """``exp``, in seconds since 1970."""
-    ttl: int
-    """In seconds."""
-    max_lifetime: int
-    """In seconds."""
 
     @classmethod
     def read(cls, raw: bytes, *, issuer: str, keys: jws.Keys, leeway: float, now: float) -> Self:
@@ -287,10 +275,7 @@ class SignedChanges:
             parts=tuple(part if isinstance(part, str) else part.name for part in parts),
             included={part.name: part for part in parts if isinstance(part, Part)},
             not_before=claims["not_before"],
-            issued_at=claims["iat"],
-            expires_at=claims["exp"],
-            ttl=claims["ttl"],
-            max_lifetime=claims["max_lifetime"],
+            **_terms(claims),
         )
 
 
@@ -318,6 +303,11 @@ def _verify(
     ):
         raise InvalidTokenError("invalid")
     return claims
+
+
+def _terms(claims: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"issued_at": "iat", "expires_at": "exp", "ttl": "ttl", "max_lifetime": "max_lifetime"}
+    return {name: claims[claim] for name, claim in names.items()}
 
 
 def _read_parts(claims: Mapping[str, Any]) -> list[Part | str]:
