@@ -216,8 +216,10 @@ class SignedList(_Terms):
         if not_before > self.revoked.not_before:
             # The time may stand for ids that leave, and a look-up finds it only when all this is done.
             sids, jtis = set(sids), set(jtis)
-        found = replace(
+        terms = {each.name: getattr(changes, each.name) for each in fields(_Terms)} if is_newer else {}
+        return replace(
             self,
+            **terms,
             revoked=RevocationList(
                 sids=_updated(sids, *([part.sids for part in group] for group in groups)),
                 jtis=_updated(jtis, *([part.jtis for part in group] for group in groups)),
@@ -225,11 +227,9 @@ class SignedList(_Terms):
             ),
             parts=tuple(parts),
             known=_limited(known, parts),
+            etag=etag,
+            follows=True,
         )
-        if not is_newer:
-            return found
-        terms = {each.name: getattr(changes, each.name) for each in fields(_Terms)}
-        return replace(found, **terms, etag=etag, follows=True)
 
     def with_more(self, other: "SignedList") -> "SignedList":
         """Return this list with what another one says that is not newer.
@@ -248,6 +248,8 @@ class SignedList(_Terms):
             parts=tuple(dict.fromkeys([*self.parts, *other.parts])) if has_parts else (),
             known={**self.known, **other.known} if has_parts else {},
             changes=self.changes if has_parts else "",
+            etag=other.etag,
+            follows=False,
         )
 
 

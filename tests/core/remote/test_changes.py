@@ -135,6 +135,40 @@ def test_changes_that_are_the_present_ones_are_not_sent_again(issuer, server, as
     assert etags[-1][0] is None
 
 
+@pytest.mark.parametrize("seconds", [0, -4])
+def test_changes_that_are_not_newer_are_not_sent_again_either(issuer, server, seconds):
+    verifier = holder(issuer)
+    etags, at = [], issuer.time + seconds
+
+    def answer(headers):
+        etags.append(headers.get("If-None-Match"))
+        body = issuer.changes(iat=at).encode()
+        return Answer(status=304) if etags[-1] else Answer(body=body, headers={"ETag": '"c"'})
+
+    server.answers[CHANGES] = answer
+    for _ in range(3):
+        read_anew(verifier.revocations)
+    assert etags == [None, '"c"', '"c"']
+    assert refused(verifier, issuer.token()) == "revoked"
+
+
+def test_a_list_that_is_not_newer_is_not_sent_again_either(issuer, server):
+    issuer.reference = ""
+    verifier = holder(issuer)
+    etags, at = [], issuer.time
+
+    def answer(headers):
+        etags.append(headers.get("If-None-Match"))
+        body = issuer.document(iat=at).encode()
+        return Answer(status=304) if etags[-1] else Answer(body=body, headers={"ETag": '"l"'})
+
+    server.answers[issuer.list_path] = answer
+    for _ in range(3):
+        read_anew(verifier.revocations)
+    assert etags == [None, '"l"', '"l"']
+    assert refused(verifier, issuer.token()) == "revoked"
+
+
 def expired(signed):
     return replace(signed, expires_at=int(time.time()))
 
