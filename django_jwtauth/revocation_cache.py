@@ -23,7 +23,7 @@ from ._core.clock import clock_holder, process_time, stopwatch
 from ._core.per_tenant import PerTenant
 from ._core.polling import PolledValue, Reading
 from ._core.revocation_list import RevocationList
-from .database import epoch, is_testing, test_scope
+from .database import epoch, is_in_transaction, is_testing, test_scope
 from .errors import InvalidTokenError
 from .local_list import CLOCK_TOLERANCE_SECONDS, Entries, LocalList, needed_from, part_length, stored
 from .patience import run_with_patience
@@ -225,8 +225,9 @@ class LocalRevocations(PolledValue[LocalList]):
                 entries.add(1, key, at)
             else:
                 not_before = max(not_before, math.floor(epoch(at)))
-        if clock_holder():
-            fully_read_at = float("-inf")  # a test may move the time back: the next reading must be a full one too
+        if clock_holder() or _may_be_rolled_back():
+            # A test may move the time back, or what was found may not be committed: the next reading is full again.
+            fully_read_at = float("-inf")
         else:
             fully_read_at = self._began if last is None or full else last.fully_read_at
         return entries.as_list(not_before=not_before, begins_at=begins_at, fully_read_at=fully_read_at)
@@ -327,6 +328,12 @@ def forget() -> None:
     """Forget the list, and those of all tenants, as if this process had just been started."""
     _list.forget()
     _lists.forget()
+
+
+def _may_be_rolled_back() -> bool:
+    """Tell whether the tables were read in a transaction that waits for its commit, perhaps with a revocation in it."""
+    using = apps.get_model("django_jwtauth", "RefreshToken").write_alias()
+    return is_in_transaction(using) and bool(connections[using].run_on_commit)
 
 
 def _with_dashes(digits: str) -> str:

@@ -44,6 +44,8 @@ class PublicDocument:
     """Weak where processes write the same content in different bytes (RFC 9110 section 8.8.1)."""
     max_age: int
     """In seconds."""
+    may_be_stale: bool = True
+    """Whether a cache that cannot reach us may send it when it is older (RFC 9111 section 4.2.4)."""
 
 
 def public_document(make: Callable[..., PublicDocument | None]) -> Callable[..., HttpResponse]:
@@ -69,6 +71,7 @@ def public_document(make: Callable[..., PublicDocument | None]) -> Callable[...,
                 response = _answer(request, make(**kwargs))
             except Http404:
                 response = HttpResponseNotFound()
+                response["Cache-Control"] = "no-store"  # some caches keep a 404 for minutes
             except Exception as error:  # a tenant's settings may be in the database
                 if unavailable(error) is None:
                     raise
@@ -87,7 +90,8 @@ def _answer(request: HttpRequest, document: PublicDocument | None) -> HttpRespon
         return unavailable
     response = HttpResponse(document.body, content_type=document.content_type)
     response["ETag"] = document.etag
-    response["Cache-Control"] = f"public, max-age={document.max_age}"
+    stale = "" if document.may_be_stale else ", must-revalidate"
+    response["Cache-Control"] = f"public, max-age={document.max_age}{stale}"
     response["Access-Control-Expose-Headers"] = "ETag"
     return get_conditional_response(request, etag=document.etag, response=response) or response
 
@@ -134,7 +138,11 @@ def _published(*, only_changes: bool) -> PublicDocument | None:
         reading, config, key, changes=_from_list_to_changes(), only_changes=only_changes
     )
     return PublicDocument(
-        body=document.body, content_type="application/jwt", etag=document.etag, max_age=REVOCATIONS_MAX_AGE
+        body=document.body,
+        content_type="application/jwt",
+        etag=document.etag,
+        max_age=REVOCATIONS_MAX_AGE,
+        may_be_stale=False,
     )
 
 

@@ -5,6 +5,7 @@ import functools
 import http.client
 import io
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 from .clock import stopwatch
 
 _CHUNK = 64 * 1024
+# RFC 9110 section 8.8.3. We would send anything else with each request: "*", a list, a line that no server takes.
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]{,256}"')
 
 at_hand: dict[str, Callable[[], bytes]] = {}
 """Documents that are not fetched, by URL. Only tests of projects have any: see :mod:`django_jwtauth.test`."""
@@ -49,6 +52,7 @@ class FetchError(Exception):
 
 
 _CAUSES_BY_STATUS = {
+    304: "A cache in between repeats what it has told somebody else",
     404: "A Django issuer needs an asymmetric key, and django_jwtauth.urls_well_known in its root URLs",
     401: "Everybody must be able to read it, without signing in",
     403: "Everybody must be able to read it, without signing in",
@@ -70,7 +74,7 @@ class FetchedDocument:
 
     body: bytes = field(repr=False)
     etag: str
-    """Its entity tag (RFC 9110 section 8.8.3); empty if it has none."""
+    """Its entity tag (RFC 9110 section 8.8.3); empty if it has none that can be sent back."""
 
 
 def check_url(url: str, *, allow_http: bool) -> str:
@@ -157,12 +161,14 @@ def _fetch(url: str, *, accept: str, limit: int, timeout: float, etag: str) -> F
         ) as response:
             if response.status != 200:
                 raise FetchError(f"the answer was {response.status}", response.status)
-            return FetchedDocument(body=_read(response, limit), etag=response.headers.get("ETag", ""))
+            tag = response.headers.get("ETag", "")
+            return FetchedDocument(body=_read(response, limit), etag=tag if _ENTITY_TAG.fullmatch(tag) else "")
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 304 and etag:
             return None
-        what = "a redirect, which is not followed" if 300 <= error.code < 400 else str(error.code)
+        is_redirect = 300 <= error.code < 400 and error.code != 304
+        what = "a redirect, which is not followed" if is_redirect else str(error.code)
         raise FetchError(f"the answer was {what}", error.code) from None
     except TimeoutError:
         raise FetchError(f"no answer within {timeout:g} seconds", unreachable=True) from None

@@ -27,6 +27,8 @@ _HEADERS = 64
 """How many headers are remembered: all tokens of a key have the same."""
 _HEADER_LENGTH = 512
 """In bytes; longer headers are not remembered."""
+_MAX_HEADER_LENGTH = 64 * 1024
+"""In bytes. A header is read before the signature is checked, and a document of megabytes may be all header."""
 _MALFORMED = (ValueError, RecursionError)
 
 
@@ -350,6 +352,8 @@ def _segments(raw: Secret, max_length: int) -> re.Match[bytes]:
     match = _COMPACT.fullmatch(raw.reveal_bytes())
     if match is None:
         raise ValueError("not three segments")
+    if match.end(1) > _MAX_HEADER_LENGTH:
+        raise ValueError("too long a header")
     return match
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import InvalidKeyError, InvalidTokenError, JWTAuthError
@@ -34,6 +34,7 @@ UNKNOWN_KID_PATIENCE_SECONDS = 1.0
 CHANGES_PAUSE_SECONDS = 60.0
 """For how long the whole list is fetched each time, after what has changed was not to be had or not to be trusted."""
 
+_NOT_NOW = (408, 429)  # RFC 9110 section 15.5.9, RFC 6585 section 4
 _KTY = {"RSA": RSA_ALGORITHMS, "EC": tuple(CURVES), "OKP": ("EdDSA",)}
 _PRIVATE_MEMBERS = frozenset(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"])  # RFC 7518 section 6, AKP drafts
 
@@ -278,23 +279,23 @@ class RemoteRevocations(PolledValue[SignedList]):
                 accept="application/jwt",
                 limit=MAX_BYTES,
                 timeout=self.timeout,
-                etag=last.etag if last.follows else "",
+                etag=self._tag(last, follows=True),
             )
             if fetched is None:
-                return None if self._has_expired(last) else last
+                return last
             changes = SignedChanges.read(
                 fetched.body, issuer=self.source.issuer, keys=self._keys, leeway=self._leeway, now=process_time()
             )
         except FetchError as error:
-            if not 300 <= error.status < 500:
+            if not 300 <= error.status < 500 or error.status in _NOT_NOW:
                 raise
             self._report_changes(error)
             return None
         except InvalidTokenError as error:
             self._report_changes(FetchError(f"the changes are refused: {error.reason}"))
             return None
-        if changes.issued_at < last.issued_at:  # see _read_list()
-            return None if self._has_expired(last) else last
+        if changes.issued_at <= last.issued_at and self._has_expired(last):  # see _read_list()
+            return None
         return last.follow(changes, etag=fetched.etag)
 
     def _report_changes(self, error: FetchError) -> None:
@@ -308,36 +309,44 @@ class RemoteRevocations(PolledValue[SignedList]):
         Raises:
             FetchError: if the list cannot be fetched, or must not be trusted.
         """
-        etag = last.etag if last and not last.follows else ""
         try:
-            fetched = fetch(url, accept="application/jwt", limit=MAX_BYTES, timeout=self.timeout, etag=etag)
+            fetched = fetch(
+                url,
+                accept="application/jwt",
+                limit=MAX_BYTES,
+                timeout=self.timeout,
+                etag=self._tag(last, follows=False),
+            )
         except FetchError:
             self.source.look_again()
             raise
-        now = process_time()
         if fetched is None:
-            # Nobody has signed this answer ("not modified"), so it cannot prolong the life of the copy at hand.
-            if last is None or self._has_expired(last):
-                raise FetchError("the server sends no newer list, and the copy at hand has expired")
-            return last
+            return cast(SignedList, last)  # whose tag was sent
         try:
             signed_list = SignedList.read(
                 fetched.body,
                 issuer=self.source.issuer,
                 keys=self._keys,
                 leeway=self._leeway,
-                now=now,
+                now=process_time(),
                 etag=fetched.etag,
             )
         except InvalidTokenError as error:
             raise FetchError(f"the list is refused: {error.reason}") from None
-        if last is not None and signed_list.issued_at < last.issued_at:
-            # From another process of the issuer, whose clock or copy is some seconds behind: it is treated like "not
-            # modified". If somebody withholds newer lists, that works only until the copy at hand expires.
-            if self._has_expired(last):
-                raise FetchError("the list is older than the copy at hand, which has expired")
-            return last
-        return signed_list
+        if last is None or signed_list.issued_at > last.issued_at:
+            return signed_list
+        # From another process of the issuer, whose clock or copy is some seconds behind. It may know of more, and takes
+        # nothing away. If somebody withholds newer lists, that works only until the copy at hand expires.
+        if self._has_expired(last):
+            raise FetchError("the list is older than the copy at hand, which has expired")
+        return last.with_more(signed_list)
+
+    def _tag(self, last: SignedList | None, *, follows: bool) -> str:
+        """Return the entity tag to ask with, for the list or for the changes; empty if the copy at hand is no good.
+
+        Nobody has signed the answer "not modified", so it cannot prolong the life of a copy that has expired.
+        """
+        return last.etag if last and last.follows is follows and not self._has_expired(last) else ""
 
     def _has_expired(self, last: SignedList) -> bool:
         return process_time() >= last.expires_at + self._leeway

@@ -20,7 +20,7 @@ Readers ignore claims that they do not know.
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any, Self
 
@@ -81,11 +81,9 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedList:
-    """What a signed document says: a revocation list, and how long both may be used."""
+class _Terms:
+    """How long a signed document, and what it says, may be used."""
 
-    revoked: RevocationList
-    """Who signs a list that has parts need not repeat their ids here."""
     issued_at: int
     """``iat``, in seconds since 1970."""
     expires_at: int
@@ -94,6 +92,14 @@ class SignedList:
     """In seconds."""
     max_lifetime: int
     """In seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedList(_Terms):
+    """What a signed document says: a revocation list, and how long both may be used."""
+
+    revoked: RevocationList
+    """Who signs a list that has parts need not repeat their ids here."""
     parts: tuple[str, ...] = ()
     """The names of the parts of the list; empty if it has none, or the issuer does not publish what has changed."""
     known: Mapping[str, Part] = field(default_factory=dict, repr=False)
@@ -177,10 +183,7 @@ class SignedList:
         return cls(
             # Sets that can be changed: see follow().
             revoked=RevocationList(sids=set(claims["sids"]), jtis=set(claims["jtis"]), not_before=claims["not_before"]),
-            issued_at=claims["iat"],
-            expires_at=claims["exp"],
-            ttl=claims["ttl"],
-            max_lifetime=claims["max_lifetime"],
+            **_terms(claims),
             parts=tuple(known),
             known=known,
             changes=changes if type(changes) is str else "",
@@ -190,40 +193,68 @@ class SignedList:
     def follow(self, changes: "SignedChanges", *, etag: str) -> "SignedList | None":
         """Return the list that this one has become; ``None`` if it lacks a part, so that the list must be fetched.
 
+        Changes that are not newer than this list only add to it: see :meth:`with_more`.
+
         The sets of ids are shared with this list, and changed: to copy a long list at each poll would take longer than
         all the rest. What is added comes first, so each look-up meanwhile finds all that must be there.
 
         Args:
-            changes: What the issuer says, which is not older than this list.
+            changes: What the issuer says.
             etag: The entity tag that came with it.
         """
+        is_newer = changes.issued_at > self.issued_at
+        names = changes.parts if is_newer else (*self.parts, *changes.parts)
+        not_before = changes.not_before if is_newer else max(changes.not_before, self.revoked.not_before)
         known = {**self.known, **changes.included}
-        if not known.keys() >= set(changes.parts):
+        if not known.keys() >= set(names):
             return None
-        parts, former = {name: known[name] for name in changes.parts}, dict.fromkeys(self.parts)
+        parts, former = {name: known[name] for name in names}, dict.fromkeys(self.parts)
         new = [part for name, part in parts.items() if name not in former]
         gone = [self.known[name] for name in former if name not in parts]
         groups = new, gone, [*parts.values()]
+        sids, jtis = self.revoked.sids, self.revoked.jtis
+        if not_before > self.revoked.not_before:
+            # The time may stand for ids that leave, and a look-up finds it only when all this is done.
+            sids, jtis = set(sids), set(jtis)
+        terms = {each.name: getattr(changes, each.name) for each in fields(_Terms)} if is_newer else {}
         return replace(
             self,
+            **terms,
             revoked=RevocationList(
-                sids=_updated(self.revoked.sids, *([part.sids for part in group] for group in groups)),
-                jtis=_updated(self.revoked.jtis, *([part.jtis for part in group] for group in groups)),
-                not_before=changes.not_before,
+                sids=_updated(sids, *([part.sids for part in group] for group in groups)),
+                jtis=_updated(jtis, *([part.jtis for part in group] for group in groups)),
+                not_before=not_before,
             ),
-            issued_at=changes.issued_at,
-            expires_at=changes.expires_at,
-            ttl=changes.ttl,
-            max_lifetime=changes.max_lifetime,
-            parts=changes.parts,
+            parts=tuple(parts),
             known=_limited(known, parts),
             etag=etag,
             follows=True,
         )
 
+    def with_more(self, other: "SignedList") -> "SignedList":
+        """Return this list with what another one says that is not newer.
+
+        Two processes of an issuer may have clocks that differ a little, and may read their tables in the same second.
+        So the list with the later time may lack what the other one has.
+        """
+        has_parts = bool(self.changes and other.changes)
+        return replace(
+            self,
+            revoked=RevocationList(
+                sids={*self.revoked.sids, *other.revoked.sids},
+                jtis={*self.revoked.jtis, *other.revoked.jtis},
+                not_before=max(self.revoked.not_before, other.revoked.not_before),
+            ),
+            parts=tuple(dict.fromkeys([*self.parts, *other.parts])) if has_parts else (),
+            known={**self.known, **other.known} if has_parts else {},
+            changes=self.changes if has_parts else "",
+            etag=other.etag,
+            follows=False,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedChanges:
+class SignedChanges(_Terms):
     """What the document of changes says."""
 
     parts: tuple[str, ...]
@@ -232,14 +263,6 @@ class SignedChanges:
     """Those of them whose ids the document has, by name."""
     not_before: int
     """In seconds since 1970."""
-    issued_at: int
-    """``iat``, in seconds since 1970."""
-    expires_at: int
-    """``exp``, in seconds since 1970."""
-    ttl: int
-    """In seconds."""
-    max_lifetime: int
-    """In seconds."""
 
     @classmethod
     def read(cls, raw: bytes, *, issuer: str, keys: jws.Keys, leeway: float, now: float) -> Self:
@@ -254,10 +277,7 @@ class SignedChanges:
             parts=tuple(part if isinstance(part, str) else part.name for part in parts),
             included={part.name: part for part in parts if isinstance(part, Part)},
             not_before=claims["not_before"],
-            issued_at=claims["iat"],
-            expires_at=claims["exp"],
-            ttl=claims["ttl"],
-            max_lifetime=claims["max_lifetime"],
+            **_terms(claims),
         )
 
 
@@ -285,6 +305,11 @@ def _verify(
     ):
         raise InvalidTokenError("invalid")
     return claims
+
+
+def _terms(claims: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"issued_at": "iat", "expires_at": "exp", "ttl": "ttl", "max_lifetime": "max_lifetime"}
+    return {name: claims[claim] for name, claim in names.items()}
 
 
 def _read_parts(claims: Mapping[str, Any]) -> list[Part | str]:

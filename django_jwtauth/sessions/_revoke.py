@@ -312,6 +312,7 @@ def revoke_rows(
     """
     _check_words(reason, note)
     using = RefreshToken.write_alias()
+    began = stopwatch.seconds()
     now = now or RefreshToken.objects.now()
     unrevoked = rows.filter(may_have_tokens(now), revoked_at__isnull=True).exclude(signed_out())
     # The ids are read first: the query may ask for unrevoked sessions, and would not find them afterwards.
@@ -324,7 +325,7 @@ def revoke_rows(
     if not count:
         return 0  # they were revoked before, or another connection was faster and does the rest
     revocation_cache.mark_stale_on_commit(using)
-    renew_if_late(RefreshToken.objects.filter(revoked_at=now, revoked_reason=reason), "revoked_at")
+    renew_if_late(RefreshToken.objects.filter(revoked_at=now, revoked_reason=reason), "revoked_at", began=began)
     about: dict[str, Any] = {"by": None if by is None else user_key(by), "reason": reason}
     whose = _by_user(ids, now, reason) if is_told else {}
     for key, (one, number) in (whose or {user: (session, count)}).items():
@@ -338,17 +339,18 @@ def revoke_rows(
     return count
 
 
-def renew_if_late(rows: models.QuerySet[Any], column: str) -> None:
-    """If the caller's transaction takes long, let what it revokes count as revoked when it commits.
+def renew_if_late(rows: models.QuerySet[Any], column: str, *, began: float | None = None) -> None:
+    """If the caller's statement or transaction takes long, let what it revokes count as revoked when it commits.
 
     The revocation list is read from a minute before its newest entry on, so what commits later than that would be
-    found only when everything is read. Outside a transaction, nothing happens.
+    found only when everything is read.
 
     Args:
         rows: What has just been revoked.
         column: The name of the column with the time of the revocation.
+        began: When that time was read, on the monotonic clock; by default now.
     """
-    began = stopwatch.seconds()
+    began = stopwatch.seconds() if began is None else began
 
     def renew() -> None:
         taken = stopwatch.seconds() - began

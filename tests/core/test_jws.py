@@ -1,6 +1,7 @@
 """Signed tokens: what passes, times, and whatever arrives."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
-from django_jwtauth.keys import HMAC_BYTES, SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode
+from django_jwtauth.keys import HMAC_BYTES, SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode, b64url_encode
 from tests.tools.jws import CLAIMS, ED25519, ES256, GOOD, HS256, KEYS, RS256, header, refused, signed, verify
 from tests.tools.keys import key_for
 
@@ -108,6 +109,20 @@ def test_a_token_that_is_too_long_claims_nothing():
     assert jws.claimed_issuer(raw, max_length=len(raw)) == "a"
     with pytest.raises(InvalidTokenError):
         jws.claimed_issuer(raw, max_length=len(raw) - 1)
+
+
+def test_a_header_of_megabytes_is_not_read():
+    """Nobody has signed it yet, and JSON takes many times its length in memory."""
+    header = b64url_encode(b'{"a":[' + b"[]," * 200_000 + b"[]]}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidTokenError) as caught:
+            jws.verify_signature(f"{header}.e30.AA", profile=jws.REVOCATIONS, keys=KEYS, max_length=1_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.reason == "invalid"
+    assert peak < 6 * len(header)  # it would be twenty times
 
 
 LIST = {"iss": "i", "iat": 1000, "exp": 2000, "ttl": 2, "max_lifetime": 300}

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from dataclasses import replace
 
 import hypothesis
 import pytest
@@ -34,8 +35,8 @@ def signed_list(*parts, at=NOW, not_before=0):
     )
 
 
-def read_list(raw):
-    return SignedList.read(raw.encode(), issuer=ISSUER, keys=KeySet([KEY]), leeway=5, now=NOW)
+def read_list(raw, *, now=NOW):
+    return SignedList.read(raw.encode(), issuer=ISSUER, keys=KeySet([KEY]), leeway=5, now=now)
 
 
 def read_changes(raw, *, now=NOW, issuer=ISSUER, keys=(KEY,)):
@@ -43,13 +44,18 @@ def read_changes(raw, *, now=NOW, issuer=ISSUER, keys=(KEY,)):
     return SignedChanges.read(raw, issuer=issuer, keys=KeySet(keys), leeway=5, now=now)
 
 
-def held(*parts):
-    return read_list(signed_list(*parts).sign(issuer=ISSUER, key=KEY))
+def held(*parts, at=NOW):
+    return read_list(signed_list(*parts, at=at).sign(issuer=ISSUER, key=KEY), now=at)
 
 
-def changes(*parts, included, **more):
+def changes(*parts, included, at=NOW, **more):
     names = [part.name for part in included]
-    return read_changes(signed_list(*parts, **more).sign_changes(names, issuer=ISSUER, key=KEY))
+    return read_changes(signed_list(*parts, at=at, **more).sign_changes(names, issuer=ISSUER, key=KEY), now=at)
+
+
+def a_second_later(signed, *parts, included):
+    """Return what becomes of a list."""
+    return signed.follow(changes(*parts, included=included, at=signed.issued_at + 1), etag="")
 
 
 def ids(signed):
@@ -57,13 +63,12 @@ def ids(signed):
 
 
 def claims_with(**changed):
-    document = signed_list(OLD, NEW)
+    """Return the claims of changes, some of them changed, and those left out that are ``...``."""
     claims = {
         **{"iss": ISSUER, "iat": NOW, "exp": NOW + 60, "ttl": 2, "max_lifetime": 300, "not_before": 0},
         **{"parts": [[OLD.name], [NEW.name, 1, 0]], "sids": ["s3"], "jtis": []},
         **changed,
     }
-    assert document.parts == (OLD.name, NEW.name)
     return {name: value for name, value in claims.items() if value is not ...}
 
 
@@ -81,12 +86,7 @@ def test_a_list_in_parts_is_a_list_to_those_who_know_of_no_parts():
 
 
 def test_an_issuer_without_changes_publishes_a_list_without_parts():
-    signed = signed_list(OLD, NEW)
-    without = SignedList(
-        **{name: getattr(signed, name) for name in ("revoked", "issued_at", "expires_at", "ttl", "max_lifetime")},
-        **{name: getattr(signed, name) for name in ("parts", "known")},
-    )
-    assert without.content() == {
+    assert replace(signed_list(OLD, NEW), changes="").content() == {
         **{"ttl": 2, "max_lifetime": 300, "not_before": 0},
         **{"sids": ["s1", "s2", "s3"], "jtis": ["j1"]},
     }
@@ -203,9 +203,32 @@ def test_a_list_becomes_what_the_changes_say():
     assert ids(second) == ({"s1", "s2", "s3"}, {"j1"})
     assert (second.issued_at, second.expires_at, second.revoked.not_before) == (NOW + 2, NOW + 62, 5)
     assert (second.etag, second.follows, second.changes) == ("2", True, first.changes)
-    third = second.follow(changes(NEW, included=[]), etag="3")
+    third = a_second_later(second, NEW, included=[])
     assert ids(third) == ({"s3"}, set())
-    assert ids(third.follow(changes(included=[]), etag="")) == (set(), set())
+    assert third.revoked.not_before == 0
+    assert ids(a_second_later(third, included=[])) == (set(), set())
+
+
+@pytest.mark.parametrize("at", [NOW, NOW - 4])
+def test_changes_of_the_same_second_or_an_earlier_one_take_nothing_away(at):
+    """Two processes have read the tables in one second, or the clock of one is behind: nobody knows who was first."""
+    first = held(OLD)
+    second = first.follow(changes(NEW, included=[NEW], at=at, not_before=5), etag="2")
+    assert ids(second) == ({"s1", "s2", "s3"}, {"j1"})
+    assert second.revoked.not_before == 5
+    assert (second.issued_at, second.expires_at, second.etag, second.follows) == (NOW, NOW + 60, "2", True)
+    third = second.follow(changes(CHANGED, included=[CHANGED], at=at), etag="3")
+    assert ids(third) == ({"s1", "s2", "s3"}, {"j1"})
+    assert third.revoked.not_before == 5
+    assert ids(a_second_later(third, CHANGED, included=[])) == ({"s1"}, {"j1"})
+
+
+def test_what_one_time_replaces_is_found_until_the_time_is_known():
+    """A look-up meanwhile has the ids of before, and the time of before."""
+    first = held(OLD, NEW)
+    second = first.follow(changes(NEW, included=[], at=NOW + 2, not_before=NOW - 100), etag="")
+    assert ids(second) == ({"s3"}, set())
+    assert ids(first) == ({"s1", "s2", "s3"}, {"j1"})
 
 
 def test_a_list_that_lacks_a_part_does_not_follow():
@@ -217,7 +240,7 @@ def test_a_list_that_lacks_a_part_does_not_follow():
 
 def test_a_session_that_is_kept_after_all_leaves_the_list():
     first = held(OLD, NEW)
-    second = first.follow(changes(CHANGED, NEW, included=[CHANGED]), etag="")
+    second = a_second_later(first, CHANGED, NEW, included=[CHANGED])
     assert ids(second) == ({"s1", "s3"}, {"j1"})
 
 
@@ -225,18 +248,18 @@ def test_an_id_in_two_parts_stays_as_long_as_one_of_them():
     both = Part.of(["s2", "s3"], [])
     first = held(OLD, both)
     assert ids(first) == ({"s1", "s2", "s3"}, {"j1"})
-    second = first.follow(changes(both, included=[]), etag="")
+    second = a_second_later(first, both, included=[])
     assert ids(second) == ({"s2", "s3"}, set())
 
 
 def test_two_processes_that_disagree_make_nobody_fetch_the_list_again():
     """One has read a revocation that was committed late, and the other has not."""
     current = held(OLD)
-    current = current.follow(changes(CHANGED, included=[CHANGED]), etag="")
+    current = a_second_later(current, CHANGED, included=[CHANGED])
     for _ in range(3):
-        current = current.follow(changes(OLD, included=[]), etag="")
+        current = a_second_later(current, OLD, included=[])
         assert ids(current) == ({"s1", "s2"}, {"j1"})
-        current = current.follow(changes(CHANGED, included=[]), etag="")
+        current = a_second_later(current, CHANGED, included=[])
         assert ids(current) == ({"s1"}, {"j1"})
 
 
@@ -244,10 +267,10 @@ def test_former_parts_are_not_kept_for_ever():
     current = held(OLD, LONG)
     for number in range(20):
         part = Part.of([f"{number}"], [])
-        current = current.follow(changes(part, included=[part]), etag="")
-        current = current.follow(changes(LONG, included=[LONG]), etag="")
+        current = a_second_later(current, part, included=[part])
+        current = a_second_later(current, LONG, included=[LONG])
         other = Part.of([*LONG.sids, f"{number}"], [])
-        current = current.follow(changes(other, included=[other]), etag="")
+        current = a_second_later(current, other, included=[other])
     assert sum(map(len, current.known.values())) <= 2.25 * (SPARE_IDS + 1)
     assert OLD.name not in current.known
     assert other.name in current.known
@@ -257,10 +280,10 @@ def test_former_parts_are_not_kept_for_ever():
     states=st.lists(
         st.dictionaries(st.integers(0, 4), st.sets(st.sampled_from("abcdef"), min_size=1, max_size=4)), min_size=2
     ),
-    asked=st.lists(st.sets(st.integers(0, 4)), min_size=1),
+    asked=st.lists(st.tuples(st.sets(st.integers(0, 4)), st.sampled_from([1, 1, 0, -3])), min_size=1),
 )
 def test_whatever_becomes_of_a_list_it_holds_what_the_parts_say_or_asks_for_the_list(states, asked):
-    """Also where an issuer has an id in several parts."""
+    """Also where an issuer has an id in several parts, and where what it says is not newer."""
     divided = [
         [Part.of([f"s{each}" for each in part], [f"j{each}" for each in part]) for part in state.values()]
         for state in states
@@ -268,25 +291,26 @@ def test_whatever_becomes_of_a_list_it_holds_what_the_parts_say_or_asks_for_the_
     divided = [[*{part.name: part for part in parts}.values()] for parts in divided]
     current = held(*divided[0])
     for number, parts in enumerate(divided[1:]):
-        chosen = asked[number % len(asked)]
+        chosen, seconds = asked[number % len(asked)]
         included = [part for position, part in enumerate(parts) if position in chosen]
-        before = ids(current)
-        following = current.follow(changes(*parts, included=included), etag="")
+        before, at = ids(current), current.issued_at + seconds
+        following = current.follow(changes(*parts, included=included, at=at), etag="")
         if following is None:
             assert ids(current) == before
             assert {part.name for part in parts} - {part.name for part in included} - current.known.keys()
-            following = held(*parts)
+            fetched = held(*parts, at=at)
+            following = fetched if seconds > 0 else current.with_more(fetched)
         current = following
-        assert ids(current) == (
-            {each for part in parts for each in part.sids},
-            {each for part in parts for each in part.jtis},
-        )
+        expected = {each for part in parts for each in part.sids}, {each for part in parts for each in part.jtis}
+        if seconds <= 0:
+            expected = before[0] | expected[0], before[1] | expected[1]
+        assert ids(current) == expected
 
 
 def test_following_a_long_list_copies_nothing():
     """Readers share the sets of ids, so a poll costs what has changed, not what there is."""
     first = held(LONG, OLD)
-    second = first.follow(changes(LONG, NEW, included=[NEW]), etag="")
+    second = a_second_later(first, LONG, NEW, included=[NEW])
     assert second.revoked.sids is first.revoked.sids
     assert second.revoked.jtis is first.revoked.jtis
 
@@ -310,7 +334,7 @@ def test_a_look_up_during_a_change_never_misses_what_stays():
         thread.start()
         for number in range(300):
             part = Part.of(["s1", f"x{number}"], ["j1"])  # the entry moves to another part each time
-            current = current.follow(changes(LONG, part, included=[part]), etag="")
+            current = a_second_later(current, LONG, part, included=[part])
         stop.set()
         thread.join()
         assert missed == []

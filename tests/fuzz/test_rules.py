@@ -12,6 +12,7 @@ from tests.fuzz import urls
 from tests.fuzz.requests import ENDPOINTS, SIGNED_IN, Endpoint, chosen, environment, is_a_request, name_of, type_of
 from tests.fuzz.target import BrokenRuleError, Target, joined, parts, peak
 from tests.fuzz.targets import TARGETS, lists, signed, tokens
+from tests.fuzz.targets import changes as changed
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
@@ -56,7 +57,7 @@ def test_parts_are_what_was_joined():
     assert chosen(b"", endpoints) == "a"
 
 
-@pytest.mark.parametrize("module", [tokens, lists])
+@pytest.mark.parametrize("module", [tokens, lists, changed])
 def test_what_nobody_has_signed_is_found_if_it_is_accepted(module, monkeypatch):
     good = module.GOOD if isinstance(module.GOOD, str) else module.GOOD[0]
     module.check(joined("r", good))

@@ -44,8 +44,9 @@ class Device:
 class Person(threading.Thread):
     """Does one thing after the other, and some at once, until the time is up; then sees that all sessions are there."""
 
-    def __init__(self, server, number, bound):
+    def __init__(self, server, number, bound, *, retries):
         super().__init__(daemon=True)
+        self._retries = retries  # whether late ones are allowed
         self.user = f"user {number}"
         self.log = []
         self.error = None
@@ -61,6 +62,7 @@ class Person(threading.Thread):
         acts = {
             self.refresh_in_two_tabs: 6,
             self.lose_an_answer: 3,
+            **({self.lose_an_answer_for_an_hour: 3} if self._retries else {}),
             self.call_views: 6,
             self.step_up: 2,
             self.change_password: 1,
@@ -107,6 +109,15 @@ class Person(threading.Thread):
         """Refresh, and never see the answer; then again."""
         self.make_due(device)
         self.refresh(device, is_lost=True)
+        self.refresh(device)
+
+    def lose_an_answer_for_an_hour(self, device):
+        """Refresh, and never see the answer; then again, when the grace period is over. Next time all goes well."""
+        self.make_due(device)
+        self.refresh(device, is_lost=True)
+        self.make_due(device)
+        self.refresh(device)
+        self.make_due(device)
         self.refresh(device)
 
     def call_views(self, device):
@@ -188,7 +199,7 @@ class Person(threading.Thread):
     # How a client does it
 
     def make_due(self, device):
-        """Let the next refresh rotate, as if some time had passed. The client has the present token."""
+        """Let the next refresh rotate, as if an hour had passed. The client has the present token, or the last one."""
         answer = self._server.ask(f"/operator/make-due/?sid={device.session}")
         assert answer.status == 200, answer
 

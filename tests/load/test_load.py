@@ -38,19 +38,21 @@ COUNT_OLD_ROWS = """
 from django_jwtauth.models import RefreshToken
 print(RefreshToken.objects.filter(expires_at__lt=RefreshToken.objects.now()).count())
 """
-DATABASES = {
-    "PostgreSQL": (PostgreSQL, {}),
-    "PostgreSQL, repeatable read": (PostgreSQL, {"isolation_level": 3}),
-    "MariaDB": (MariaDB, {}),
-    "MariaDB, repeatable read": (MariaDB, {"isolation_level": "repeatable read"}),
-    "SQLite": (None, {"init_command": "PRAGMA journal_mode=WAL", "timeout": 20}),
+ATOMIC, RETRY = {"ATOMIC_REQUESTS": True}, {"REFRESH_RETRY_PERIOD": 12 * 3600.0}
+# The program, the options of the connection, other settings of the database, and of the library.
+PROJECTS = {
+    "PostgreSQL, late retries": (PostgreSQL, {}, {}, RETRY),
+    "PostgreSQL, repeatable read": (PostgreSQL, {"isolation_level": 3}, {}, {}),
+    "MariaDB, atomic requests": (MariaDB, {}, ATOMIC, {}),
+    "MariaDB, repeatable read, late retries": (MariaDB, {"isolation_level": "repeatable read"}, {}, RETRY),
+    "SQLite": (None, {"init_command": "PRAGMA journal_mode=WAL", "timeout": 20}, {}, {}),
 }
 ALWAYS = {entries.SIGN_IN, entries.REFRESH, entries.STATEFUL, entries.STATELESS, entries.END, entries.PASSWORD}
 """What has surely happened, also in the short form."""
 
 
-@pytest.mark.parametrize(("kind", "options"), DATABASES.values(), ids=DATABASES.keys())
-def test_everything_at_once(kind, options, tmp_path, request, capsys):
+@pytest.mark.parametrize(("kind", "options", "settings", "more"), PROJECTS.values(), ids=PROJECTS.keys())
+def test_everything_at_once(kind, options, settings, more, tmp_path, request, capsys):
     if kind is None:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "database"), "OPTIONS": options}
     else:
@@ -59,12 +61,13 @@ def test_everything_at_once(kind, options, tmp_path, request, capsys):
         daemon.start()
         database = daemon.settings()
         database["OPTIONS"] |= options
+    database |= settings
     # A window that a busy machine does not exceed.
-    jwtauth = {"REFRESH_GRACE_PERIOD": 5.0, "REQUEST_START_HEADER": START_HEADER}
+    jwtauth = {"REFRESH_GRACE_PERIOD": 5.0, "REQUEST_START_HEADER": START_HEADER, **more}
     with running(Project(tmp_path, database, workers=4, module="tests.load.settings", jwtauth=jwtauth)) as server:
         server.shell(PREPARE.format(people=PEOPLE, password=password(0), rows=OLD_ROWS))
         server.wait_for_the_database()
-        crowd = [Operator(server), *(Person(server, number, BOUND) for number in range(PEOPLE))]
+        crowd = [Operator(server), *(Person(server, number, BOUND, retries=bool(more)) for number in range(PEOPLE))]
         for each in crowd:
             each.start()
         for each in crowd:

@@ -315,6 +315,20 @@ def test_what_is_revoked_in_a_long_transaction_acts_at_the_first_reading_after_i
     assert RefreshToken.objects.get(pk=earlier.pk).revoked_at == hour_ago
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_that_ends_so_many_sessions_that_it_takes_long_acts_at_the_first_reading_after_it(user, clock):
+    sessions.start(user)
+    past = now() - 90 * SECOND
+
+    def slow(execute, sql, params, many, context):
+        clock.now += 90 if sql.startswith("UPDATE") else 0
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(slow):
+        assert revoke_rows(RefreshToken.objects.filter(user=user), reason="admin", now=past) == 1
+    assert RefreshToken.objects.get().revoked_at > past + 80 * SECOND
+
+
 @pytest.mark.django_db
 def test_each_reading_keeps_what_was_known(user, clock):
     known, sids = revocation_cache.LocalRevocations(), set()

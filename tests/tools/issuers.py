@@ -150,6 +150,8 @@ class Issuer:
         self.keys = [*keys] or [Key.generate("ES256")]
         """All that are published; the first one signs."""
         self.revoked: dict[str, Any] = {"sids": [], "jtis": [], "not_before": 0}
+        self.time = int(time.time()) - 1000
+        """The ``iat`` of the last list. Each one is a second later than the one before, or it would only add to it."""
         self.jwks_path = f"{path}/.well-known/jwks.json"
         self.list_path = f"{path}/.well-known/jwt-revocations"
         self.metadata_path = f"/.well-known/oauth-authorization-server{path}"
@@ -165,6 +167,10 @@ class Issuer:
     def key(self) -> Key:
         return self.keys[0]
 
+    def later(self) -> int:
+        self.time = min(self.time + 1, int(time.time()))
+        return self.time
+
     def jwks(self) -> dict[str, Any]:
         return {"keys": [key.public_jwk() for key in self.keys]}
 
@@ -179,9 +185,8 @@ class Issuer:
 
     def document(self, *, key: Key | None = None, typ: str = "revocations+jwt", **changes: Any) -> str:
         """Return the revocation list with changes; ``...`` leaves a claim out."""
-        now = int(time.time())
         claims = {
-            **{"iss": self.url, "iat": now, "exp": now + 60, "ttl": 2, "max_lifetime": 300},
+            **{"iss": self.url, "iat": self.later(), "exp": int(time.time()) + 60, "ttl": 2, "max_lifetime": 300},
             **self.revoked,
             **changes,
         }

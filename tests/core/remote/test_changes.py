@@ -31,10 +31,9 @@ class DividingIssuer(Issuer):
         self.server.answers[CHANGES] = lambda headers: Answer(body=self.changes().encode(), headers={"ETag": '"c"'})
 
     def _signed(self):
-        now = int(time.time())
         return SignedList(
             revoked=RevocationList(),
-            **{"issued_at": now, "expires_at": now + 60, "ttl": 2, "max_lifetime": 300},
+            **{"issued_at": self.later(), "expires_at": int(time.time()) + 60, "ttl": 2, "max_lifetime": 300},
             **{"parts": tuple(part.name for part in self.parts), "known": {part.name: part for part in self.parts}},
             changes=self.reference,
         )
@@ -43,8 +42,8 @@ class DividingIssuer(Issuer):
         return super().document(key=key, typ=typ, **{**self._signed().content(), **changed})
 
     def changes(self, *, key=None, typ="revocation-changes+jwt", **changed):
-        names = [part.name for part in self.included]
-        claims = {**self._signed()._registered(self.url), **self._signed()._frame(), **self._signed()._divided(names)}
+        signed, names = self._signed(), [part.name for part in self.included]
+        claims = {**signed._registered(self.url), **signed._frame(), **signed._divided(names)}
         return jws.sign({**claims, **changed}, typ=typ, key=key or self.key)
 
 
@@ -128,11 +127,46 @@ def test_changes_that_are_the_present_ones_are_not_sent_again(issuer, server, as
         read_anew(verifier.revocations)
     assert [etag for etag, _ in etags] == [None, '"c"', '"c"']  # never the one of the list
     assert refused(verifier, issuer.token()) == "revoked"
-    # Nobody has signed "not modified": when the copy has expired, the list must be fetched.
+    # Nobody has signed "not modified": when the copy has expired, the answer must be another one.
     asked()
     put(verifier.revocations, expired(verifier.revocations.latest.value))
     read_anew(verifier.revocations)
-    assert asked() == (1, 1)
+    assert asked() == (0, 1)
+    assert etags[-1][0] is None
+
+
+@pytest.mark.parametrize("seconds", [0, -4])
+def test_changes_that_are_not_newer_are_not_sent_again_either(issuer, server, seconds):
+    verifier = holder(issuer)
+    etags, at = [], issuer.time + seconds
+
+    def answer(headers):
+        etags.append(headers.get("If-None-Match"))
+        body = issuer.changes(iat=at).encode()
+        return Answer(status=304) if etags[-1] else Answer(body=body, headers={"ETag": '"c"'})
+
+    server.answers[CHANGES] = answer
+    for _ in range(3):
+        read_anew(verifier.revocations)
+    assert etags == [None, '"c"', '"c"']
+    assert refused(verifier, issuer.token()) == "revoked"
+
+
+def test_a_list_that_is_not_newer_is_not_sent_again_either(issuer, server):
+    issuer.reference = ""
+    verifier = holder(issuer)
+    etags, at = [], issuer.time
+
+    def answer(headers):
+        etags.append(headers.get("If-None-Match"))
+        body = issuer.document(iat=at).encode()
+        return Answer(status=304) if etags[-1] else Answer(body=body, headers={"ETag": '"l"'})
+
+    server.answers[issuer.list_path] = answer
+    for _ in range(3):
+        read_anew(verifier.revocations)
+    assert etags == [None, '"l"', '"l"']
+    assert refused(verifier, issuer.token()) == "revoked"
 
 
 def expired(signed):
@@ -185,7 +219,7 @@ def test_changes_that_cannot_be_trusted_change_nothing_and_the_list_is_fetched(i
 def test_older_changes_are_not_believed(issuer, server, asked):
     """Somebody replays them, or they come from another process of the issuer."""
     verifier = holder(issuer)
-    old = issuer.changes(iat=int(time.time()) - 30, exp=int(time.time()) + 30, parts=[])
+    old = issuer.changes(iat=issuer.time - 30, parts=[])
     asked()
     server.answers[CHANGES] = Answer(body=old.encode())
     read_anew(verifier.revocations)
@@ -195,6 +229,45 @@ def test_older_changes_are_not_believed(issuer, server, asked):
     read_anew(verifier.revocations)
     assert asked() == (1, 1)
     assert refused(verifier, issuer.token()) == "revoked"
+
+
+def test_a_process_whose_clock_is_behind_tells_what_it_knows(issuer, server, asked):
+    """Its documents seem to be old, for as long as nothing else changes."""
+    verifier = holder(issuer)
+    asked()
+    issuer.parts, issuer.included = [SECOND], [SECOND]
+    behind = issuer.changes(iat=issuer.time - 4)
+    server.answers[CHANGES] = Answer(body=behind.encode())
+    for _ in range(2):
+        read_anew(verifier.revocations)
+        assert asked() == (0, 1)
+        assert revoked_of(verifier) == {"session-1", "session-2"}
+    # A part that is not here: perhaps it knows of more.
+    issuer.parts, issuer.included = [FIRST, THIRD], []
+    server.answers[CHANGES] = Answer(body=issuer.changes(iat=issuer.time - 4).encode())
+    server.answers[issuer.list_path] = Answer(body=issuer.document(iat=issuer.time - 4).encode())
+    read_anew(verifier.revocations)
+    assert asked() == (1, 1)
+    assert revoked_of(verifier) == {"session-1", "session-2", "session-3"}
+    # And what has left leaves, when that is said by somebody who is not behind.
+    issuer.parts, issuer.included = [THIRD], []
+    server.answers[CHANGES] = Answer(body=issuer.changes().encode())
+    read_anew(verifier.revocations)
+    assert asked() == (0, 1)
+    assert revoked_of(verifier) == {"session-3"}
+
+
+def test_a_list_without_parts_adds_to_one_with_parts(issuer, server, asked):
+    """Two processes of an issuer, of which one does not publish changes yet."""
+    verifier = holder(issuer)
+    issuer.parts, issuer.included, issuer.reference = [FIRST, SECOND], [], ""
+    server.answers[issuer.list_path] = Answer(body=issuer.document(iat=issuer.time - 4).encode())
+    asked()
+    read_anew(verifier.revocations)
+    assert asked() == (1, 1)
+    assert revoked_of(verifier) == {"session-1", "session-2"}
+    read_anew(verifier.revocations)  # no changes lead from here to the present list
+    assert asked() == (1, 0)
 
 
 @pytest.mark.parametrize("status", [404, 403, 307])
@@ -212,7 +285,13 @@ def test_the_list_is_fetched_at_once_if_the_changes_are_refused(issuer, server, 
     assert server.count("/elsewhere") == 0
 
 
-@pytest.mark.parametrize("answer", [Answer(raw=b"nonsense\r\n\r\n"), Answer(status=503)], ids=["nonsense", "503"])
+NO_ANSWERS = {
+    "nonsense": Answer(raw=b"nonsense\r\n\r\n"),
+    **{f"{code}": Answer(status=code) for code in (408, 429, 503)},
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_without_an_answer_the_list_is_tried_after_two_failures(issuer, server, asked, warned, answer):
     verifier = holder(issuer)
     asked()

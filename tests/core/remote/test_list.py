@@ -150,19 +150,23 @@ def test_a_list_that_cannot_be_trusted_is_refused_and_the_old_one_is_used(issuer
     assert verifier.verify(revoked)
 
 
-def test_an_older_list_tells_nothing_new_and_only_while_the_copy_at_hand_is_good(issuer, server, warned):
+def test_an_older_list_takes_nothing_away_and_counts_only_while_the_copy_at_hand_is_good(issuer, server, warned):
     """Another process of the issuer may be a moment behind; somebody may also keep newer lists back."""
-    issuer.revoked["sids"] = ["session-1"]
+    issuer.revoked |= {"sids": ["session-1"], "not_before": 7}
     verifier = issuer.verifier()
     raw = issuer.token()
     assert refused(verifier, raw) == "revoked"
     copy = verifier.revocations.latest.value
-    server.answers[issuer.list_path] = a_list_of(issuer, iat=int(time.time()) - 600, sids=[])
-    read_anew(verifier.revocations)
-    assert warned() == ""
-    assert verifier.revocations.latest.value is copy
-    assert refused(verifier, raw) == "revoked"
-    reading = verifier.revocations.latest
+    for seconds in (600, 0):
+        server.answers[issuer.list_path] = a_list_of(
+            issuer, iat=copy.issued_at - seconds, exp=copy.expires_at + 600, sids=["session-2"], not_before=5
+        )
+        read_anew(verifier.revocations)
+        assert warned() == ""
+        found = verifier.revocations.latest.value
+        assert found.revoked == replace(copy.revoked, sids={"session-1", "session-2"})
+        assert (found.issued_at, found.expires_at) == (copy.issued_at, copy.expires_at)
+    put(verifier.revocations, copy)
     expired = replace(copy, expires_at=int(time.time()))
     reading = put(verifier.revocations, expired)
     read_anew(verifier.revocations)
@@ -205,13 +209,33 @@ def test_what_is_still_the_present_list_is_not_sent_again_but_believed_until_it_
         assert verifier.verify(raw)
         assert refused(verifier, issuer.token(sid="session-2")) == "revoked"
     assert etags == [None, 'W/"1"', 'W/"1"']
-    assert warned() == ""
-    reading = verifier.revocations.latest
-    expired = replace(reading.value, expires_at=int(time.time()))
-    reading = put(verifier.revocations, expired)
+    # Who has only a copy that has expired asks as if there were none.
+    put(verifier.revocations, replace(verifier.revocations.latest.value, expires_at=int(time.time())))
     read_anew(verifier.revocations)
-    assert "the server sends no newer list, and the copy at hand has expired" in warned()
-    assert verifier.revocations.latest is reading  # used, until it is too old
+    assert etags[3:] == [None]
+    assert warned() == ""
+
+
+@pytest.mark.parametrize("tag", ['"1"', "*", f'"{"x" * 50_000}"'], ids=["a tag", "any", "long"])
+def test_a_cache_that_was_bad_once_does_no_lasting_harm(issuer, server, warned, tag):
+    """It gives a document that is about to expire, with a tag for which a good server never sends another one."""
+
+    def answer(headers):
+        sent = headers.get("If-None-Match", "")
+        if len(sent) > 8000:
+            return Answer(status=431)
+        return Answer(status=304) if sent else Answer(body=issuer.document().encode())
+
+    server.answers[issuer.list_path] = Answer(body=issuer.document().encode(), headers={"ETag": tag})
+    verifier = issuer.verifier()
+    raw = issuer.token()
+    assert verifier.verify(raw)
+    server.answers[issuer.list_path] = answer
+    issuer.revoked["sids"] = ["session-1"]
+    put(verifier.revocations, replace(verifier.revocations.latest.value, expires_at=int(time.time())))
+    read_anew(verifier.revocations)
+    assert refused(verifier, raw) == "revoked"
+    assert warned() == ""
 
 
 def test_nobody_can_say_not_modified_to_who_has_nothing(issuer, server, warned):

@@ -1,5 +1,6 @@
 """What has changed in the revocation list lately, as other services read it."""
 
+import contextlib
 import datetime
 import threading
 
@@ -141,6 +142,27 @@ def test_a_session_that_is_kept_is_taken_from_the_list(http, user, clock):
         sessions.keep(pair.session, user)
     clock.go(1.001)
     assert service.follow() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["session", "token"])
+def test_a_revocation_that_is_rolled_back_is_taken_from_the_list(http, user, clock, kind):
+    """A request that revokes something, reads the list in the same transaction, and fails."""
+    pair = sessions.start(user)
+    earlier = revoked_row(user, now(clock))
+    service = Service(http)
+    clock.go(1.001)
+    with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+        sessions.revoke(pair.session) if kind == "session" else sessions.blacklist(pair.access)
+        for _ in range(2):
+            clock.go(2.001)
+            service.follow()
+            assert len([*service.held.revoked.sids, *service.held.revoked.jtis]) == 2
+        raise ZeroDivisionError
+    clock.go(2.001)
+    assert service.follow() == {earlier}
+    assert not service.held.revoked.jtis
+    assert service.held.revoked == Service(http).held.revoked
 
 
 def test_what_has_expired_leaves_without_being_named(http, user, clock):

@@ -61,6 +61,7 @@ def test_with_secrets_only_the_key_set_is_empty_and_there_is_no_list(http, setti
     assert "jwt_revocations_uri" not in http.get(METADATA).json()
     response = http.get(LIST)
     assert response.status_code == 404
+    assert response["Cache-Control"] == "no-store"
     assert response["Access-Control-Allow-Origin"] == "*"
 
 
