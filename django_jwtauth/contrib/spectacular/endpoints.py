@@ -4,9 +4,11 @@ import functools
 import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiViewExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -24,6 +26,8 @@ from .operations import OPERATIONS, Operation, operations_of
 MARK = "jwtauth_openapi"
 """The attribute of a view function that says what is described."""
 FORM = "application/x-www-form-urlencoded"
+NO_BODY = _("No response body")
+"""What drf-spectacular says of each 204."""
 
 GRANTS = {"password": "JWTPasswordGrant", "refresh_token": "JWTRefreshGrant"}
 """The components that describe a form, by grant type."""
@@ -55,6 +59,12 @@ _MEMBERS = {
     "refresh": "The refresh token.",
     "token": "An access token or a refresh token.",
     "token_type_hint": "`access_token` or `refresh_token`; for another one, the kind is found out.",
+    "id": "The id of the session.",
+    "created_at": "When the user signed in.",
+    "last_used_at": "When the session was last refreshed.",
+    "ip_address": "The address of the client, at the last refresh.",
+    "user_agent": "The program of the client, as it calls itself.",
+    "actor": "Who acts as the user; empty if it is the user.",
 }
 
 
@@ -106,7 +116,8 @@ class EndpointSchema(AutoSchema):
             if "requestBody" in operation and self._oauth_grants:  # it cannot be told from alternatives
                 operation["requestBody"]["required"] = True
             success = operation["responses"].get(str(self.said.status), {})
-            success["description"] = success.get("description") or self.said.said
+            if success.get("description", "") in ("", NO_BODY):
+                success["description"] = self.said.said
         return operation
 
     def get_operation_id(self) -> Any:
@@ -168,6 +179,9 @@ class EndpointSchema(AutoSchema):
             words = "The cookies, one header for each."
             header["required"] = False  # a browser that has a cookie already does not get it again
             parameters.append(OpenApiParameter("Set-Cookie", str, response=[200, 204], description=words, **header))
+        if issubclass(type(self.view), views.SessionDetailView):
+            words = "The id of the session, from the list."
+            parameters.append(OpenApiParameter("id", UUID, OpenApiParameter.PATH, description=words))
         return parameters
 
     def get_auth(self) -> list[Any]:
