@@ -5,16 +5,19 @@ a visitor in to an account of its own (login CSRF).
 """
 
 import contextlib
+import logging
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.middleware.csrf import get_token, rotate_token
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from . import audit, conf, serializers, sessions, tokens
+from . import audit, conf, outages, serializers, sessions, tokens
 from ._core import events
+from ._core.fetch import is_loopback, split_url
 from .cookies import read_cookie
 from .csrf import enforce_csrf, is_trusted_origin, refuse_csrf, write_csrf_cookie
 from .errors import InvalidTokenError
@@ -27,6 +30,7 @@ from .views import JWTAuthView, TokenRefreshView, TokenView, send_logged_out
 from .views._parsers import require_short_body
 
 BROWSER = RefreshToken.Transport.BROWSER
+logger = logging.getLogger("django_jwtauth")
 
 
 class BrowserView(JWTAuthView):
@@ -77,6 +81,11 @@ class CookiePairView(BrowserView):
         """Return the response. Each cookie lives as long as its token."""
         response: Response = super().respond(request, pair)  # type: ignore[misc]
         cookies = conf.get_config().cookies
+        if cookies.secure and settings.DEBUG and _drops_secure_cookies(request) and outages.is_news("cookies"):
+            logger.warning(
+                "Browsers drop the cookies of this response: they are Secure, and the request came over http. For "
+                "development, set JWTAUTH['COOKIES'] to {'secure': not DEBUG}."
+            )
         cookies.set_access(response, pair.access, max_age=pair.expires_in)
         if not self.has_refresh_cookie(request, pair.refresh):
             cookies.set_refresh(response, pair.refresh, request=request._request, max_age=pair.refresh_expires_in)
@@ -88,6 +97,12 @@ class CookiePairView(BrowserView):
             sent = self.refresh_cookie(request)
             return sent is not None and bool(sent.reveal() == refresh)
         return False
+
+
+def _drops_secure_cookies(request: Request) -> bool:
+    """Tell whether the request came over http, from another machine or under a name of its own."""
+    host = split_url(f"http://{request.get_host()}").hostname or ""
+    return not request.is_secure() and not is_loopback(host) and not host.endswith(".localhost")
 
 
 class CSRFCookieView(BrowserView):

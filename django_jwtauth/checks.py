@@ -21,7 +21,7 @@ from ._core.fetch import is_loopback, split_url
 from .counting import counts_atomically
 from .database import SUPPORTED_VENDORS, clock_difference
 from .models import RefreshToken
-from .service_checks import settings_problems
+from .service_checks import OURS, class_name, settings_problems
 
 # Named, because importing REST framework's views reads settings.
 _OUTAGE_MIDDLEWARE = "django_jwtauth.middleware.DatabaseOutageMiddleware"
@@ -155,6 +155,16 @@ def check_subject(**kwargs: Any) -> list[checks.CheckMessage]:
         hint = "Two users with the same subject would be one user to every service. Make the field unique, or use 'pk'."
         return [checks.Error(f"JWTAUTH['SUBJECT_FIELD']: {label}.{name} is not unique.", hint=hint, id="jwtauth.E006")]
     return []
+
+
+def check_backends(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E036: our class stands where Django looks for classes that check passwords."""
+    found = [name for name in map(class_name, settings.AUTHENTICATION_BACKENDS) if name.startswith(OURS)]
+    hint = "List it in REST_FRAMEWORK['DEFAULT_AUTHENTICATION_CLASSES'], and leave AUTHENTICATION_BACKENDS as it was."
+    return [
+        checks.Error(f"AUTHENTICATION_BACKENDS lists {name}, which checks no password.", hint=hint, id="jwtauth.E036")
+        for name in found
+    ]
 
 
 def check_databases(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -325,7 +335,7 @@ def _answers_outages(path: str) -> bool:
     return isinstance(found, type) and issubclass(found, import_string(_OUTAGE_MIDDLEWARE))
 
 
-CHECKS: Iterable[Any] = (check_hooks, check_rule, check_claims, check_subject, check_databases)
+CHECKS: Iterable[Any] = (check_hooks, check_rule, check_claims, check_subject, check_backends, check_databases)
 DATABASE_CHECKS: Iterable[Any] = (check_clocks,)
 """These query the database. Django runs them in ``migrate``, and in ``check --database default``."""
 DEPLOY_CHECKS: Iterable[Any] = (

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 
 from . import conf
 from ._core.setting_kinds import is_text
+from .arguments import expect, expect_list
 from .errors import JWTAuthError
 from .refusals import bearer_challenge, error_body, error_detail
 from .verifier import AccessToken
@@ -120,6 +121,7 @@ def HasScope(*scopes: str, **by_method: str) -> type[BasePermission]:  # noqa: N
 
     Raises:
         ValueError: if a scope is malformed (RFC 6749 section 3.3), a method is unknown, or no scope is given.
+        TypeError: if a scope is not text.
     """
     return _scopes("HasScope", all, scopes, by_method)
 
@@ -130,6 +132,8 @@ def HasAnyScope(*scopes: str, **by_method: str) -> type[BasePermission]:  # noqa
 
 
 def _scopes(name: str, enough: Any, scopes: tuple[str, ...], by_method: Mapping[str, str]) -> type[BasePermission]:
+    expect_list(str, f"texts, like {name}('orders:read')", scopes=scopes)
+    expect(str, "a text, with spaces between scopes", **by_method)
     table = {method: tuple(text.split()) for method, text in by_method.items()}
     if scopes:
         table[""] = scopes
@@ -196,7 +200,9 @@ def RecentLogin(*, max_age: timedelta | int) -> type[BasePermission]:  # noqa: N
 
     Raises:
         ValueError: if ``max_age`` is shorter than a second.
+        TypeError: if it is something else.
     """
+    expect((timedelta, int), "a timedelta, or an int of seconds", max_age=max_age)
     seconds = int(max_age.total_seconds() if isinstance(max_age, timedelta) else max_age)
     if seconds <= 0:
         raise ValueError("RecentLogin needs a max_age of at least one second.")
@@ -224,7 +230,9 @@ def RequireACR(*values: str) -> type[BasePermission]:  # noqa: N802
 
     Raises:
         ValueError: if no value is given, or one contains spaces, quotes or backslashes.
+        TypeError: if one is not text.
     """
+    expect_list(str, "texts, like RequireACR('two-factor')", values=values)
     if not values or not all(conf.SCOPE.fullmatch(value) for value in values):
         raise ValueError("RequireACR needs values of the claim acr, without spaces, quotes or backslashes.")
 

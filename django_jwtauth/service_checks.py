@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from types import FunctionType
 from typing import Any
 
 from django.apps import apps
@@ -11,12 +12,14 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from . import conf
+from .csrf import trusts_origin
 
-_OURS = "django_jwtauth.authentication."
+OURS = "django_jwtauth.authentication."
 _MIDDLEWARE = "django_jwtauth.middleware.JWTMiddleware"
 # Named, because importing REST framework's views reads settings.
 _API_VIEW = "rest_framework.views.APIView"
 _STATEFUL = ("JWTAuthentication", "JWTCookieAuthentication")
+_COOKIES = ("JWTCookieAuthentication", "StatelessJWTCookieAuthentication")
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -39,8 +42,9 @@ def check_fail_open(**kwargs: Any) -> list[checks.CheckMessage]:
 def check_authentication_classes(**kwargs: Any) -> list[checks.CheckMessage]:
     """W006: another class is listed before ours, and decides what a refusal looks like."""
     rest = getattr(settings, "REST_FRAMEWORK", {})
-    names = [class_name(item) for item in rest.get("DEFAULT_AUTHENTICATION_CLASSES", ())]
-    ours = next((index for index, name in enumerate(names) if name.startswith(_OURS)), len(names))
+    given = rest.get("DEFAULT_AUTHENTICATION_CLASSES", ())
+    names = [] if isinstance(given, str) else [class_name(item) for item in given]
+    ours = next((index for index, name in enumerate(names) if name.startswith(OURS)), len(names))
     first = next((name for name in names[:ours] if name.endswith(("SessionAuthentication", "BasicAuthentication"))), "")
     if not first or ours == len(names):
         return []
@@ -141,13 +145,76 @@ def check_permissions(**kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(message, hint=hint, id="jwtauth.W031")]
 
 
-def check_simplejwt(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W034: there are settings for Simple JWT, which nothing reads."""
+def check_unread_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W034: there are settings that nothing reads: those for Simple JWT, or ours under another name."""
+    messages: list[checks.CheckMessage] = []
     is_read = "rest_framework_simplejwt" in sys.modules or apps.is_installed("django_jwtauth.contrib.simplejwt")
-    if not hasattr(settings, "SIMPLE_JWT") or is_read:
+    if hasattr(settings, "SIMPLE_JWT") and not is_read:
+        hint = 'See the page "Migrating from Simple JWT" of the documentation for the settings of JWTAUTH.'
+        messages.append(checks.Warning("Nothing reads the setting SIMPLE_JWT.", hint=hint, id="jwtauth.W034"))
+    keys = {setting.key for setting in conf.SETTINGS}
+    for name in dir(settings):
+        # JWT_AUTH may also be that of another package, whose keys are not ours.
+        if name != "JWTAUTH" and name.replace("_", "").removeprefix("DJANGO") == "JWTAUTH":
+            given = getattr(settings, name)
+            if isinstance(given, dict) and keys & given.keys():
+                message = f"Nothing reads the setting {name}."
+                messages.append(checks.Warning(message, hint="Name it JWTAUTH.", id="jwtauth.W034"))
+    return messages
+
+
+def check_view_classes(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E035: REST framework cannot use the authentication or permission classes of a view."""
+    messages: list[checks.CheckMessage] = []
+    for attribute in ("authentication_classes", "permission_classes"):
+        found: dict[str, list[tuple[str, Any]]] = {}
+        for route, view in _api_views():
+            if problem := _classes_problem(_classes(view, attribute)):
+                found.setdefault(problem, []).append((route, view))
+        hint = "Write a list of classes, like [IsAuthenticated, HasScope('orders:read')]."
+        messages += [
+            checks.Error(f"{attribute} of {_names(views)}: {problem}.", hint=hint, id="jwtauth.E035")
+            for problem, views in found.items()
+        ]
+    return messages
+
+
+def _classes_problem(given: Any) -> str:
+    """Return what is wrong with the classes of a view; empty if nothing is, as far as this can be told."""
+    if isinstance(given, type | str):
+        return f"{_short(given)} is not in a list"
+    for item in given if isinstance(given, list | tuple) else ():
+        if isinstance(item, str):
+            return f"{item!r} is a text, and not a class"
+        if isinstance(item, FunctionType) and item.__module__ == "django_jwtauth.permissions":
+            return f"{item.__name__} must be called"
+        if not callable(item):
+            return f"{_short(type(item))}() is an object, and not a class"
+    return ""
+
+
+def _short(given: Any) -> str:
+    return given.__name__ if isinstance(given, type) else repr(given)
+
+
+def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W035: pages of other origins may call the views that take cookies, but cannot send the cookies."""
+    takes_cookies = any(
+        name.removeprefix(OURS) in _COOKIES for _, view in _api_views() for name in authentication_names(view)
+    )
+    if not takes_cookies or not apps.is_installed("corsheaders"):
         return []
-    hint = 'See the page "Migrating from Simple JWT" of the documentation for the settings of JWTAUTH.'
-    return [checks.Warning("Nothing reads the setting SIMPLE_JWT.", hint=hint, id="jwtauth.W034")]
+    origins = list(getattr(settings, "CORS_ALLOWED_ORIGINS", ()))
+    messages: list[checks.CheckMessage] = []
+    if origins and not getattr(settings, "CORS_ALLOW_CREDENTIALS", False):
+        message = "Views take the tokens in cookies, but browsers hide the responses from pages of other origins."
+        hint = "Set CORS_ALLOW_CREDENTIALS to True. If only this origin has pages, leave CORS_ALLOWED_ORIGINS empty."
+        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W035"))
+    if strangers := [origin for origin in origins if not trusts_origin(origin)]:
+        message = f"Views take the tokens in cookies, but the CSRF check refuses {', '.join(strangers)}."
+        hint = "Add the origins of CORS_ALLOWED_ORIGINS whose pages use cookies to CSRF_TRUSTED_ORIGINS."
+        messages.append(checks.Warning(message, hint=hint, id="jwtauth.W035"))
+    return messages
 
 
 def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -158,7 +225,7 @@ def check_service(**kwargs: Any) -> list[checks.CheckMessage]:
     stateful = [
         (route, view)
         for route, view in _api_views()
-        if any(name.removeprefix(_OURS) in _STATEFUL for name in authentication_names(view))
+        if any(name.removeprefix(OURS) in _STATEFUL for name in authentication_names(view))
     ]
     if stateful:
         hint = "Use StatelessJWTAuthentication in a service. To issue tokens here, install 'django_jwtauth'."
@@ -190,16 +257,21 @@ def class_name(item: object) -> str:
         cls: Any = import_string(item) if isinstance(item, str) else item
     except ImportError:
         return str(item)
-    for base in cls.__mro__:
+    for base in getattr(cls, "__mro__", ()):
         if base.__module__ == "django_jwtauth.authentication":
-            return f"{_OURS}{base.__name__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
+            return f"{OURS}{base.__name__}"
+    return f"{cls.__module__}.{getattr(cls, '__qualname__', cls)}"
 
 
 def authentication_names(view: Any) -> list[str]:
     """Return the names of the classes that authenticate the requests of a view of REST framework."""
-    classes = initkwargs(view).get("authentication_classes", view.cls.authentication_classes)
-    return [class_name(cls) for cls in classes]
+    classes = _classes(view, "authentication_classes")
+    return [class_name(cls) for cls in classes] if isinstance(classes, list | tuple) else []
+
+
+def _classes(view: Any, attribute: str) -> Any:
+    """Return what a view has as its classes, which may be anything."""
+    return initkwargs(view).get(attribute, getattr(view.cls, attribute))
 
 
 def initkwargs(view: Any) -> Any:
@@ -241,7 +313,7 @@ def _is_open_by_default(view: Any) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(_OURS)
+    return name.startswith(OURS)
 
 
 def _names(found: list[tuple[str, Any]]) -> str:
@@ -256,7 +328,9 @@ CHECKS: Iterable[Any] = (
     check_middleware,
     check_use,
     check_permissions,
-    check_simplejwt,
+    check_view_classes,
+    check_cors,
+    check_unread_settings,
     check_service,
 )
 DEPLOY_CHECKS: Iterable[Any] = (check_fail_open, check_authentication_classes, check_trusted_issuers, check_cookies)

@@ -8,6 +8,7 @@ import hmac
 import uuid
 
 from .. import conf, reading, tokens
+from ..arguments import expect
 from ..bridges import bridge_for
 from ..database import epoch
 from ..errors import InvalidTokenError
@@ -107,17 +108,28 @@ def session_id(session: RefreshToken | AccessToken | uuid.UUID | str) -> uuid.UU
         InvalidTokenError: as for :func:`refuse_foreign`; ``no_token``, if the token belongs to no session; ``invalid``,
             if its session has an id that ours never have.
         ValueError: if the text is not a UUID.
+        TypeError: if it is something else.
     """
     if isinstance(session, RefreshToken):
         return session.pk
-    if not isinstance(session, AccessToken):
-        return session if isinstance(session, uuid.UUID) else uuid.UUID(session)
+    if isinstance(session, uuid.UUID):
+        return session
+    if isinstance(session, str):
+        return _uuid(session)
+    expect(AccessToken, "a session, a verified access token of it, or its id", session=session)
     refuse_foreign(session)
     if not session.sid:  # an access token of Simple JWT belongs to no session
         raise InvalidTokenError("no_token", code="not_authenticated")
     if not reading.is_id(session.sid):
         raise InvalidTokenError("invalid")
     return uuid.UUID(session.sid)
+
+
+def _uuid(text: str) -> uuid.UUID:
+    with contextlib.suppress(ValueError):
+        return uuid.UUID(text)
+    # The text is not shown: it may be a token.
+    raise ValueError("A session is named by its id, a UUID. Its tokens are passed after they were verified.")
 
 
 def refuse_foreign(token: AccessToken) -> None:

@@ -65,6 +65,7 @@ def revoke(
     Raises:
         InvalidTokenError: if the access token is not ours, or belongs to no session.
         ValueError: if ``reason`` is not a ``RevokedReason``, ``note`` is too long, or the id is not a UUID.
+        TypeError: if it is not a session, or what stands for one.
     """
     if isinstance(session, models.QuerySet):
         return revoke_rows(session.using(RefreshToken.write_alias()), reason=reason, note=note, by=by)
@@ -226,6 +227,7 @@ def blacklist(
     """
     if isinstance(access_token, str):
         access_token = hide(access_token)
+    expect((Secret, AccessToken), "an access token, as text or verified", access_token=access_token)
     _check_words(reason, note)
     if isinstance(access_token, Secret) and (bridge := bridges.bridge_for(access_token)) is not None:
         access_token = bridge.verify(access_token)  # which has refused an expired one

@@ -233,6 +233,8 @@ def _end_surplus(session: RefreshToken, user: AbstractBaseUser) -> None:
 def _check_types(user: Any, actor: Any, request: Any, **texts: object) -> None:
     kinds = (get_user_model(), AnonymousUser)  # refused as a user, but passing it is not a mistake in the code
     expect(kinds, "a user", user=user)
+    if user.pk is None and not user.is_anonymous:
+        raise ValueError("user must be saved before a session starts.")
     if actor is not None:
         expect(kinds, "a user", actor=actor)
     expect_request(request)

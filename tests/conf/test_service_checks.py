@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings as django_settings
 from django.core import checks as django_checks
 from django.http import HttpResponse
 from django.test import override_settings
@@ -18,9 +19,14 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from django_jwtauth import checks, route_checks, service_checks
-from django_jwtauth.authentication import JWTAuthentication, StatelessJWTAuthentication
+from django_jwtauth.authentication import (
+    JWTAuthentication,
+    StatelessJWTAuthentication,
+    StatelessJWTCookieAuthentication,
+)
 from django_jwtauth.decorators import jwt_required
 from django_jwtauth.keys import Key
+from django_jwtauth.permissions import HasScope, RecentLogin
 from django_jwtauth.views import TokenView
 from tests.tools.processes import ROOT
 
@@ -47,6 +53,10 @@ class CodeView(TokenView):
 
 class ByToken(Orders):
     authentication_classes = [Own]
+
+
+class ByCookie(Orders):
+    authentication_classes = [StatelessJWTCookieAuthentication]
 
 
 class Decided(ByToken):
@@ -208,7 +218,7 @@ def test_tokens_for_others_that_are_signed_with_a_secret_are_reported(jwtauth, e
     assert [number for number, _ in ids(checks.check_audiences, JWTAUTH=jwtauth)] == expected
 
 
-# E031, E034, W034
+# E031, E034, E036, W034
 
 
 @pytest.mark.parametrize(
@@ -233,14 +243,114 @@ def test_with_wrong_settings_the_other_checks_are_silent(settings):
     assert [check() for check in silent] == [[]] * 3
 
 
+def test_our_class_among_those_that_check_passwords_is_reported(settings):
+    assert checks.check_backends() == []
+    ours = f"{__name__}.Own"
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, ours]
+    (message,) = checks.check_backends()
+    assert (message.id, "JWTAuthentication" in message.msg) == ("jwtauth.E036", True)
+
+
 def test_settings_that_nobody_reads_are_reported(settings, monkeypatch):
     monkeypatch.delitem(sys.modules, "rest_framework_simplejwt", raising=False)
-    assert service_checks.check_simplejwt() == []
+    assert service_checks.check_unread_settings() == []
     settings.SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": 1}
-    (message,) = service_checks.check_simplejwt()
+    (message,) = service_checks.check_unread_settings()
     assert message.id == "jwtauth.W034"
     monkeypatch.setitem(sys.modules, "rest_framework_simplejwt", service_checks)  # somebody has imported it
-    assert service_checks.check_simplejwt() == []
+    assert service_checks.check_unread_settings() == []
+
+
+@pytest.mark.parametrize("name", ["JWT_AUTH", "DJANGO_JWTAUTH", "DJANGO_JWT_AUTH"])
+def test_settings_under_another_name_are_reported(settings, name):
+    setattr(settings, name, {"ACCESS_TOKEN_LIFETIME": 1})
+    ((number, message),) = ids(service_checks.check_unread_settings)
+    assert (number, message) == ("W034", f"Nothing reads the setting {name}.")
+
+
+@pytest.mark.parametrize("given", [{"JWT_SECRET_KEY": "x"}, {}, "ACCESS_TOKEN_LIFETIME"])
+def test_settings_of_another_package_are_not(settings, given):
+    settings.JWT_AUTH = given
+    assert service_checks.check_unread_settings() == []
+
+
+# E035: what REST framework could not call
+
+
+@pytest.mark.parametrize(
+    ("attribute", "given", "words"),
+    [
+        ("authentication_classes", Own, "'/a/': Own is not in a list."),
+        ("authentication_classes", "django_jwtauth.Own", "'/a/': 'django_jwtauth.Own' is not in a list."),
+        ("authentication_classes", ["django_jwtauth.Own"], "'/a/': 'django_jwtauth.Own' is a text, and not a class."),
+        ("authentication_classes", (Own(),), "'/a/': Own() is an object, and not a class."),
+        ("permission_classes", AllowAny, "'/a/': AllowAny is not in a list."),
+        ("permission_classes", [AllowAny, HasScope], "'/a/': HasScope must be called."),
+        ("permission_classes", [RecentLogin], "'/a/': RecentLogin must be called."),
+    ],
+)
+def test_classes_that_cannot_be_called_are_reported(attribute, given, words):
+    wrong = type("Wrong", (ByToken,), {attribute: given})
+    for view in (wrong.as_view(), ByToken.as_view(**{attribute: given})):
+        found = ids(service_checks.check_view_classes, path("a/", view), path("b/", ByToken.as_view()))
+        assert found == [("E035", f"{attribute} of {words}")]
+        with urls(path("a/", view)):  # the other checks go on
+            assert service_checks.check_use() is not None
+            assert service_checks.check_permissions() == []
+
+
+@pytest.mark.parametrize("given", [[], (), [HasScope("a") & AllowAny, ~HasScope("a")], [lambda: AllowAny()]])
+def test_what_can_be_called_is_not(given):
+    assert ids(service_checks.check_view_classes, path("a/", ByToken.as_view(permission_classes=given))) == []
+
+
+def test_classes_that_a_view_computes_are_not_judged():
+    computed = type("Computed", (ByToken,), {"authentication_classes": property(lambda view: [Own])})
+    assert ids(service_checks.check_view_classes, path("a/", computed.as_view())) == []
+    assert ids(service_checks.check_use, path("a/", computed.as_view())) == []
+
+
+def test_a_default_that_is_no_list_is_no_obstacle(settings):
+    settings.REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ("django_jwtauth.authentication.JWTAuthentication")}
+    assert service_checks.check_authentication_classes() == []
+
+
+# W035: cookies, and pages of other origins
+
+ORIGIN = "https://app.example.com"
+CORS = {
+    "INSTALLED_APPS": ["corsheaders", *django_settings.INSTALLED_APPS],
+    "CORS_ALLOWED_ORIGINS": [ORIGIN],
+    "CORS_ALLOW_CREDENTIALS": True,
+    "CSRF_TRUSTED_ORIGINS": [ORIGIN],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"CSRF_TRUSTED_ORIGINS": ["https://*.example.com"]}, []),
+        ({"CORS_ALLOWED_ORIGINS": [], "CORS_ALLOW_CREDENTIALS": False}, []),
+        ({"INSTALLED_APPS": django_settings.INSTALLED_APPS, "CSRF_TRUSTED_ORIGINS": []}, []),
+        ({"CORS_ALLOW_CREDENTIALS": False}, ["browsers hide the responses"]),
+        ({"CSRF_TRUSTED_ORIGINS": ["https://example.com"]}, [f"the CSRF check refuses {ORIGIN}."]),
+        (
+            {"CORS_ALLOW_CREDENTIALS": False, "CSRF_TRUSTED_ORIGINS": []},
+            ["browsers hide the responses", f"the CSRF check refuses {ORIGIN}."],
+        ),
+    ],
+)
+def test_pages_of_other_origins_that_cannot_use_cookies_are_reported(changes, words):
+    found = ids(service_checks.check_cors, path("a/", ByCookie.as_view()), **{**CORS, **changes})
+    assert [number for number, _ in found] == ["W035"] * len(words)
+    assert all(word in message for word, (_, message) in zip(words, found, strict=True))
+
+
+def test_where_no_view_takes_cookies_nothing_is_said_of_other_origins():
+    changes = {**CORS, "CORS_ALLOW_CREDENTIALS": False}
+    routes = [path("a/", ByToken.as_view()), path("auth/", include("django_jwtauth.urls"))]
+    assert ids(service_checks.check_cors, *routes, **changes) == []
 
 
 # A service

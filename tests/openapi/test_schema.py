@@ -180,7 +180,20 @@ def test_people_find_words_for_everything():
             assert operation["summary"]
             assert operation["description"].endswith(".")
             assert len(operation["tags"]) == 1
-            assert all(answer["description"] for answer in operation["responses"].values()), name
+            said = [answer["description"] for answer in operation["responses"].values()]
+            assert all(said), name
+            assert "No response body" not in said, name
+            assert all(parameter["description"] for parameter in operation.get("parameters", ())), name
+
+
+def test_people_find_words_for_each_body_and_each_reason():
+    schemas = written(OURS, **ALL_REFUSALS)["components"]["schemas"]
+    assert [name for name, schema in schemas.items() if name.startswith("JWT") and not schema.get("description")] == []
+    for name in ("JWTSession", "JWTTokenPair", "JWTRefusal"):
+        members = schemas[name]["properties"].items()
+        assert [member for member, about in members if not about.get("description") and "$ref" not in about] == [], name
+    meanings = re.findall(r"^\* `(\w+)`: \w.+", schemas["JWTReason"]["description"], re.MULTILINE)
+    assert meanings == schemas["JWTReason"]["enum"]
 
 
 def test_codes_and_reasons_are_those_of_the_code():

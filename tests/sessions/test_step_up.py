@@ -303,7 +303,7 @@ def test_it_makes_nothing_good_that_bypassed_save(old, changes):
 def test_an_unknown_session_is_refused(db):
     with pytest.raises(InvalidTokenError, match="revoked"):
         sessions.step_up(uuid.uuid4(), amr=["otp"])
-    with pytest.raises(ValueError, match="badly formed"):
+    with pytest.raises(ValueError, match="named by its id"):
         sessions.step_up("no id", amr=["otp"])
 
 

@@ -4,7 +4,6 @@ import datetime
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import ImproperlyConfigured
 from rest_framework.request import Request
 
 from django_jwtauth import sessions
@@ -57,7 +56,10 @@ def test_a_time_without_zone_is_none_that_anybody_could_know(user):
 def test_who_cannot_sign_in_is_no_mistake_of_the_code(user):
     with pytest.raises(InvalidTokenError, match="user_inactive"):
         sessions.start(AnonymousUser())
-    with pytest.raises(ImproperlyConfigured, match="no usable subject"):
+
+
+def test_a_user_that_was_not_saved_is(user):
+    with pytest.raises(ValueError, match=r"^user must be saved before a session starts\.$"):
         sessions.start(type(user)(username="new"))
 
 
@@ -86,6 +88,26 @@ def test_notes_and_users(user, pair):
         sessions.keep(pair.session, None)
     pair.session.refresh_from_db()
     assert pair.session.revoked_at is None
+
+
+@pytest.mark.parametrize("value", [None, 5, ["x"], object()])
+def test_what_is_no_session(user, pair, value):
+    for given in (value, user, pair):
+        with pytest.raises(
+            TypeError, match=r"^session must be a session, a verified access token of it, or its id, not"
+        ):
+            sessions.revoke(given)
+        with pytest.raises(TypeError, match=r"^access_token must be an access token, as text or verified, not"):
+            sessions.blacklist(given)
+    with pytest.raises(TypeError, match=r"^session must be"):
+        sessions.step_up(value, amr=["pwd"])
+
+
+def test_a_text_that_is_no_id_is_not_shown(pair):
+    for text in ("", pair.access, pair.refresh):
+        with pytest.raises(ValueError, match=r"^A session is named by its id, a UUID\.") as caught:
+            sessions.revoke(text)
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 def test_both_kinds_of_requests_are_right(user, rf):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.functional import lazy
+from django.utils.translation import override
 from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
@@ -15,7 +17,14 @@ from ...views import BAD_REQUESTS
 TEXT = {"type": "string"}
 _NOT_EMPTY = {"type": "string", "minLength": 1}
 SECONDS = {"type": "integer", "description": "In seconds."}
-_NOT_ALLOWED = (InvalidScopeError("").code, InvalidTargetError("").code)
+_ACCESS = {"type": "string", "description": "The access token, for the header `Authorization: Bearer`."}
+_REFRESH = {"type": "string", "description": "The refresh token, for the next refresh."}
+_CSRF = {"type": "string", "description": "The CSRF token, for the CSRF header of the next requests."}
+_DETAIL = {"type": "string", "description": "What went wrong, in the language of the request."}
+_NOT_ALLOWED = {
+    InvalidScopeError("").code: "The scope is malformed, or not allowed",
+    InvalidTargetError("").code: "The resource is not one service, or not allowed",
+}
 REASONS = [*refusals.MESSAGES, *_NOT_ALLOWED]
 CODES = sorted({*map(code_of, refusals.MESSAGES), *refusals.MESSAGES_BY_CODE, DENIED, *_NOT_ALLOWED})
 _SCOPE = {"type": "string", "description": "The scopes that were granted, separated by spaces."}
@@ -39,6 +48,13 @@ def _words(*words: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(words)}
 
 
+def _meanings() -> str:
+    """Return what each reason means, as a list in Markdown. It is in English, as all descriptions are."""
+    with override("en"):
+        meanings = [f"* `{reason}`: {text}" for reason, text in {**refusals.MESSAGES, **_NOT_ALLOWED}.items()]
+    return "\n".join(["Why the request is refused.", "", *meanings])
+
+
 _WORDS = {"code": ref("JWTCode"), "reason": ref("JWTReason")}
 _OWN_WORDS = {name: {"anyOf": [known, TEXT]} for name, known in _WORDS.items()}
 _LIFETIMES = {"expires_in": SECONDS, "refresh_expires_in": SECONDS, "scope": _SCOPE}
@@ -48,29 +64,33 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "JWTTokenPair": _object(
         "A session's tokens. Keep the refresh token: it replaces the one before.",
         *("access", "refresh", "token_type", *_PERIODS),
-        **{"access": TEXT, "refresh": TEXT, "token_type": ref("JWTTokenType"), **_LIFETIMES},
+        **{"access": _ACCESS, "refresh": _REFRESH, "token_type": ref("JWTTokenType"), **_LIFETIMES},
     ),
     "JWTGrantTokens": _object(
-        "The same in the form of RFC 6749, for a form with `grant_type`.",
+        "A session's tokens in the form of RFC 6749, for a request with a `grant_type`.",
         *("access_token", "refresh_token", "token_type", *_PERIODS),
         **{
-            "access_token": TEXT,
-            "refresh_token": TEXT,
+            "access_token": _ACCESS,
+            "refresh_token": _REFRESH,
             "token_type": ref("JWTTokenType"),
             **_LIFETIMES,
         },
     ),
     "JWTTokens": {
         **_object(
-            "A session's tokens; for a form with `grant_type`, in the form of RFC 6749.", access=TEXT, refresh=TEXT
+            "A session's tokens; for a form with `grant_type`, in the form of RFC 6749.",
+            access=_ACCESS,
+            refresh=_REFRESH,
         ),
         "oneOf": [ref("JWTTokenPair"), ref("JWTGrantTokens")],
     },
     "JWTBrowserSignIn": _object(
-        "The tokens are in cookies.", *(*_PERIODS, "csrf_token"), **{**_LIFETIMES, "csrf_token": TEXT}
+        "How long the tokens in the cookies last, and the next CSRF token.",
+        *(*_PERIODS, "csrf_token"),
+        **{**_LIFETIMES, "csrf_token": _CSRF},
     ),
-    "JWTBrowserRefresh": _object("The tokens are in cookies.", *_PERIODS, **_LIFETIMES),
-    "JWTCsrfToken": _object("What the CSRF header must hold.", "csrf_token", csrf_token=TEXT),
+    "JWTBrowserRefresh": _object("How long the tokens in the cookies last.", *_PERIODS, **_LIFETIMES),
+    "JWTCsrfToken": _object("What the CSRF header must hold.", "csrf_token", csrf_token=_CSRF),
     "JWTEmpty": _object("An empty object."),
     "JWTRevoked": _object(
         "How many sessions were ended.", "revoked", revoked={"type": "integer", "description": "How many."}
@@ -79,9 +99,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         **_object(
             "The description of a token. One that would be refused has `active` only; another one has its claims too.",
             "active",
-            active={"type": "boolean"},
-            token_type=TEXT,
-            username=TEXT,
+            active={"type": "boolean", "description": "Whether the token would be accepted."},
+            token_type={"type": "string", "description": "`Bearer`, for an access token."},
+            username={"type": "string", "description": "The name of the user."},
             iss=TEXT,
             sub=TEXT,
             aud={"oneOf": [TEXT, {"type": "array", "items": TEXT}]},
@@ -113,26 +133,27 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         resource=TEXT,
     ),
     # Components of their own, because drf-spectacular would make up names for nested enumerations.
-    "JWTTokenType": _words("Bearer"),
-    "JWTPasswordGrantType": _words("password"),
-    "JWTRefreshGrantType": _words("refresh_token"),
-    "JWTGrantError": _words(*BAD_REQUESTS),
+    "JWTTokenType": {**_words("Bearer"), "description": "How the access token is sent (RFC 6750)."},
+    "JWTPasswordGrantType": {**_words("password"), "description": "A sign-in."},
+    "JWTRefreshGrantType": {**_words("refresh_token"), "description": "A refresh."},
+    "JWTGrantError": {**_words(*BAD_REQUESTS), "description": "What is wrong, in the words of RFC 6749."},
     "JWTCode": {**_words(*CODES), "description": "What kind of refusal it is."},
-    "JWTReason": {**_words(*REASONS), "description": "Why the request is refused."},
+    "JWTReason": {**_words(*REASONS), "description": lazy(_meanings, str)()},
     "JWTRefusal": _object(
         "A refusal: `detail` is for people, `code` and `reason` are for programs.",
         *("detail", "code", "reason"),
-        detail=TEXT,
+        detail=_DETAIL,
         **_WORDS,
     ),
     # The project's backends or its SIGN_IN_CHALLENGE may add other values.
     "JWTSignInRefusal": _object(
-        "A refusal: `detail` is for people, `code` and `reason` are for programs. Words of the project may be added.",
+        "A refusal: `detail` is for people, `code` and `reason` are for programs. The project may "
+        "have codes and reasons of its own.",
         *("detail", "code", "reason"),
-        detail=TEXT,
+        detail=_DETAIL,
         **_OWN_WORDS,
     ),
-    "JWTError": _object("What went wrong.", "detail", detail=TEXT, **_WORDS),
+    "JWTError": _object("What went wrong.", "detail", detail=_DETAIL, **_WORDS),
     "JWTKeySet": _object(
         "Public keys (RFC 7517 section 5).",
         "keys",
@@ -242,7 +263,7 @@ def bad_request(
         return _UNKNOWN
     errors = {"type": "array", "items": TEXT}
     properties = {
-        "detail": TEXT,
+        "detail": _DETAIL,
         **({"error": ref("JWTGrantError")} if grants or oauth else {}),
         **({"error_description": TEXT, **(_OWN_WORDS if own_words else _WORDS)} if grants else {}),
         **dict.fromkeys([*fields, api_settings.NON_FIELD_ERRORS_KEY], errors),

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
@@ -55,6 +56,12 @@ _MEMBERS = {
     "refresh": "The refresh token.",
     "token": "An access token or a refresh token.",
     "token_type_hint": "`access_token` or `refresh_token`; for another one, the kind is found out.",
+    "id": "The id of the session.",
+    "created_at": "When the user signed in.",
+    "last_used_at": "When the session was last refreshed.",
+    "ip_address": "The address of the client, at the last refresh.",
+    "user_agent": "The program of the client, as it calls itself.",
+    "actor": "Who acts as the user; empty if it is the user.",
 }
 
 
@@ -168,6 +175,9 @@ class EndpointSchema(AutoSchema):
             words = "The cookies, one header for each."
             header["required"] = False  # a browser that has a cookie already does not get it again
             parameters.append(OpenApiParameter("Set-Cookie", str, response=[200, 204], description=words, **header))
+        if issubclass(type(self.view), views.SessionDetailView):
+            words = "The id of the session, from the list."
+            parameters.append(OpenApiParameter("id", UUID, OpenApiParameter.PATH, description=words))
         return parameters
 
     def get_auth(self) -> list[Any]:
@@ -198,7 +208,9 @@ class EndpointSchema(AutoSchema):
     def _success(self) -> Any:
         said = self.said
         if said is None or said.status == 204:
-            return None
+            return OpenApiResponse(
+                None, said.said if said else ""
+            )  # drf-spectacular's own words would be about the body
         if said.body:
             return bodies.component(self.registry, said.body)
         if isinstance(self.view, views.TokenPairView):

@@ -8,7 +8,10 @@ from ... import browser_views, views
 _READ = "A member is missing or wrong, or the body cannot be read."
 _REFUSED = "The token is refused; `reason` says why."
 _CSRF = "The CSRF check failed."
-_CONFLICT = "Other refreshes of this session came first. Nothing has changed: send the same request again."
+_CONFLICT = (
+    "Tokens cannot be checked or issued at the moment, or other refreshes of the session came first. Nothing has "
+    "changed: send the same request again, after `Retry-After`."
+)
 
 AUTHENTICATION, SESSIONS, BROWSERS, OAUTH, DOCUMENTS = (
     "Authentication",
@@ -71,7 +74,7 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             summary="Check a token",
             description="Tell whether a token, access or refresh, would be accepted at this moment. Nothing changes.",
             body="JWTEmpty",
-            said="It would be accepted.",
+            said="The token would be accepted.",
             refusals={400: _READ, 401: _REFUSED},
         )
     },
@@ -91,9 +94,9 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             id="jwtauth_revoke",
             tag=OAUTH,
             summary="Revoke a token",
-            description="A refresh token ends its session; an access token is revoked alone (RFC 7009).",
+            description="End the session of a refresh token, or revoke a single access token (RFC 7009).",
             body="JWTEmpty",
-            said="The token is not valid, or not any more.",
+            said="The token is not valid any more, or never was.",
             refusals={400: _READ},
         )
     },
@@ -102,7 +105,7 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             id="jwtauth_introspect",
             tag=OAUTH,
             summary="Describe a token",
-            description="For services that cannot verify a token themselves (RFC 7662). The caller needs the "
+            description="Say what a token means, for a service that cannot verify it (RFC 7662). The caller needs the "
             "permission `django_jwtauth.introspect_token`.",
             body="JWTIntrospection",
             said="What the token says, or that it is not active.",
@@ -134,8 +137,8 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             id="jwtauth_list_sessions",
             tag=SESSIONS,
             summary="List the user's sessions",
-            description="Those that are alive, newest sign-in first.",
-            said="One page of them.",
+            description="List the live sessions of the user, the newest sign-in first.",
+            said="One page of the sessions.",
             refusals={404: "There is no such page."},
         ),
         "DELETE": Operation(
@@ -144,7 +147,7 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             summary="End the other sessions",
             description="End all sessions of the user except this one.",
             body="JWTRevoked",
-            said="The others have ended.",
+            said="The other sessions have ended.",
         ),
     },
     views.SessionDetailView: {
@@ -163,7 +166,7 @@ OPERATIONS: dict[type[views.JWTAuthView], dict[str, Operation]] = {
             id="jwtauth_browser_csrf",
             tag=BROWSERS,
             summary="Get the CSRF token",
-            description="For pages of another origin, which cannot read the cookie.",
+            description="Get a CSRF token. Pages of another origin need it, since they cannot read the cookie.",
             body="JWTCsrfToken",
             said="The token, which goes into the CSRF header of other requests.",
             refusals={403: "The origin is not trusted."},
