@@ -17,7 +17,7 @@ from tests.tools.clocks import stop_clock
 
 # A few examples of each property at once, and many in `tox -e long`. A busy machine is no failure.
 hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
-hypothesis.settings.register_profile("long", max_examples=400, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=200, deadline=None)
 hypothesis.settings.load_profile("quick")
 
 

@@ -39,7 +39,9 @@ def test_tox_runs_each_folder():
     assert sorted(named) == sorted({f"tests/{path.relative_to(TESTS).parts[0]}" for path in TESTS.rglob("test_*.py")})
     database = {word for word in tox["folders"]["database"].split() if word.startswith("tests/")}
     assert database <= set(tox["folders"]["django"].split())
-    for word in re.findall(r"tests/\S+", f"{tox['folders']['database']} {tox['folders']['cache']}"):
+    for word in re.findall(
+        r"tests/\S+", " ".join(tox["folders"][name] for name in ("rest", "database", "cache", "modes"))
+    ):
         assert list(ROOT.glob(word)), word
     commands = "\n".join(section.get("commands", "") for section in map(tox.__getitem__, tox.sections()))
     assert set(tox["folders"]["own"].split()) <= set(re.findall(r"tests/\w+", commands))

@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 
 def some(rounds):
-    """So many rounds, or the part of them that JWTAUTH_TEST_ROUNDS says: there are six environments."""
+    """So many rounds, or the part of them that JWTAUTH_TEST_ROUNDS says: there are three databases with two modes."""
     return max(1, round(rounds * _ROUNDS))
 
 

@@ -10,7 +10,7 @@ from django_jwtauth.models import RefreshToken
 from tests.tools.cookie_jar import ACCESS, REFRESH, Browser
 from tests.tools.threads import CROWD
 
-from .crowd import age_all, users
+from .crowd import age_all, some, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +40,7 @@ def session_of(browser):
     return RefreshToken.objects.get(pk=sessions.find_by_any_token(browser.value(REFRESH)).pk)
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 30), (CROWD, 15)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(60)), (CROWD, some(25))])
 def test_all_tabs_get_the_same_cookie_and_go_on_with_it(together, threads, rounds):
     for owner in users(rounds):
         browser = signed_in(owner)
@@ -70,7 +70,7 @@ def test_answers_in_any_order_leave_a_token_that_is_good(together):
     assert session_of(browser).revoked_at is None
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 20), (CROWD, 10)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(60)), (CROWD, some(25))])
 def test_signing_out_beside_refreshes_leaves_nothing_alive(together, threads, rounds):
     for owner in users(rounds):
         browser = signed_in(owner)
@@ -88,7 +88,7 @@ def test_signing_out_beside_refreshes_leaves_nothing_alive(together, threads, ro
 
 @pytest.mark.parametrize("threads", [2, CROWD])
 def test_of_sign_ins_at_once_each_ends_the_session_that_was_there(together, threads):
-    for owner in users(8):
+    for owner in users(some(20)):
         browser = signed_in(owner)
         former = session_of(browser)
         opened = tabs(browser, threads)

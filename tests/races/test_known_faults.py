@@ -8,7 +8,7 @@ from django_jwtauth import sessions
 from django_jwtauth.sessions import _password
 from tests.tools.http import bearer
 
-from .crowd import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, stored, users
+from .crowd import age_all, aged_sessions, assert_nothing_is_alive, reason, refresh, some, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,7 +19,7 @@ def _hook(settings):
 
 
 def test_time_of_check_a_refresh_between_check_and_use_is_no_second_rotation(together, between):
-    for pair in aged_sessions(100):
+    for pair in aged_sessions(some(100)):
         inner = []
         between.append(lambda token=pair.refresh, inner=inner: inner.extend(together(lambda: refresh(token))))
         outer = refresh(pair.refresh)

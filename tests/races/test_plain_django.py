@@ -12,7 +12,7 @@ from tests.races.urls import urlpatterns as _urlpatterns
 from tests.tools.cookie_jar import ACCESS, Browser
 from tests.tools.threads import CROWD
 
-from .crowd import users
+from .crowd import some, users
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
 URLS = ["/exempt/", "/required/", "/page/"]
@@ -64,7 +64,7 @@ def test_forged_requests_beside_right_ones_are_refused(together, url):
 @pytest.mark.parametrize("url", URLS)
 def test_a_csrf_token_that_a_new_sign_in_replaces_at_this_moment(together, url):
     """The other tab signs in again, so the token of the open form is replaced, while the form is sent."""
-    for owner in users(10):
+    for owner in users(some(25)):
         browser = signed_in(owner)
         form, other = Browser(), Browser()
         for tab in (form, other):

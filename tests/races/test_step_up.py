@@ -11,7 +11,7 @@ from django_jwtauth.errors import InvalidTokenError
 from tests.tools.http import bearer
 from tests.tools.threads import CROWD
 
-from .crowd import aged_sessions, reason, refresh, stored, users
+from .crowd import aged_sessions, reason, refresh, some, stored, users
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,7 +20,7 @@ def claims_of(response):
     return conf.get_config().verifier.verify(response.json()["access"]).claims
 
 
-@pytest.mark.parametrize(("threads", "rounds"), [(2, 40), (CROWD, 15)])
+@pytest.mark.parametrize(("threads", "rounds"), [(2, some(75)), (CROWD, some(25))])
 def test_neither_a_rotation_nor_a_step_up_undoes_the_other(together, threads, rounds):
     for pair in aged_sessions(rounds):
         stepped, *responses = together(
@@ -39,7 +39,7 @@ def test_neither_a_rotation_nor_a_step_up_undoes_the_other(together, threads, ro
 
 
 def test_an_actor_who_is_deactivated_meanwhile_has_nothing_that_works(together):
-    rounds = 25
+    rounds = some(75)
     everyone = users(2 * rounds)
     for user, actor in zip(everyone[:rounds], everyone[rounds:], strict=True):
         loaded = get_user_model().objects.get(pk=actor.pk)  # as another request has it
