@@ -13,6 +13,7 @@ from django_jwtauth import sessions
 from django_jwtauth.admin.filters import ChoiceFilter
 from django_jwtauth.models import NotBefore, RefreshToken, RevokedReason
 from tests.tools.admin import LIST, browser, html, is_live, page, stored, superuser
+from tests.tools.products import each_row
 
 DAY = datetime.timedelta(days=1)
 
@@ -197,7 +198,7 @@ def test_a_filter_must_say_its_rows():
         ChoiceFilter.rows(None, RefreshToken.objects.none(), "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("query", "column"),
     [
         ({"status": "expired"}, "expires_at"),

@@ -30,6 +30,7 @@ from tests import urls
 from tests.tools.browser_views import ACROSS, FOREIGN, PAGE, REFUSED, assert_csrf_refused
 from tests.tools.cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 pytestmark = pytest.mark.urls(__name__)
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
@@ -192,7 +193,7 @@ def request_with(header):
     return request
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("header", "value"),
     [
         (None, None),

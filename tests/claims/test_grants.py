@@ -9,7 +9,7 @@ from django_jwtauth import conf, grants, sessions
 from django_jwtauth.errors import InsufficientScopeError, InvalidScopeError
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
-from tests.tools.products import in_turn
+from tests.tools.products import each_row, in_turn
 from tests.tools.scopes import (
     CREDENTIALS,
     INVALID_SCOPE,
@@ -326,7 +326,7 @@ def test_a_refusal_that_tells_a_right_password_from_a_wrong_one_counts(client, u
     assert not RefreshToken.objects.exists()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "tokens"),
     [("", ()), ("a", ("a",)), ("b a b", ("b", "a")), ("!", ("!",)), ("[]~#", ("[]~#",)), ("a:b.c/d", ("a:b.c/d",))],
 )
@@ -334,7 +334,7 @@ def test_a_scope_is_words(text, tokens):
     assert grants.parse_scope(text) == tokens
 
 
-@pytest.mark.parametrize("text", [*MALFORMED_SCOPES, " ", " a", "a ", "\ud800", "\0"], ids=ascii)
+@each_row("text", [*MALFORMED_SCOPES, " ", " a", "a ", "\ud800", "\0"], ids=ascii)
 def test_anything_else_is_no_scope(text):
     with pytest.raises(InvalidScopeError):
         grants.parse_scope(text)

@@ -26,6 +26,7 @@ from django_jwtauth.models import RefreshToken
 from django_jwtauth.refusals import MESSAGES, error_body
 from django_jwtauth.verifier import AccessToken
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 BOTH = pytest.mark.parametrize("url", ["/whoami/", "/stateless/"], ids=["stateful", "stateless"])
 PLAIN = 'Bearer realm="api"'
@@ -257,7 +258,7 @@ def test_a_realm_can_be_chosen(pair):
     assert Shop().authenticate_header(RequestFactory().get("/")) == 'Bearer realm="shop"'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "detail"),
     [(InvalidTokenError(reason), text) for reason, text in MESSAGES.items()]
     + [

@@ -17,6 +17,7 @@ from django_jwtauth.models import RefreshTokenQuerySet
 from django_jwtauth.serializers import PasswordField, TokenField
 from django_jwtauth.verifier import verify_any
 from tests.tools import reports
+from tests.tools.products import each_row
 
 
 class Seen:
@@ -179,7 +180,7 @@ def test_a_function_that_gets_a_token_as_text_hides_it_first(db, monkeypatch, ca
         assert ours == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "make",
     [
         lambda: Key.load({"alg": "HS256", "secret": reports.KEYS[0][:31]}),

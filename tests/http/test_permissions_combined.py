@@ -19,6 +19,7 @@ from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLo
 from django_jwtauth.verifier import AccessToken
 from tests.tools.http import bearer
 from tests.tools.permissions import BOTH, PLAIN, ClosedObject, Nobody, ask, token, verdict, view
+from tests.tools.products import each_row
 
 # Without a token
 
@@ -162,7 +163,7 @@ def test_a_class_of_ones_own_needs_to_say_what_it_accepts(user, rf):
 # Wrong arguments
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("factory", "arguments", "named"),
     [
         (HasScope, {}, {}),

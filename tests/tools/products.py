@@ -1,4 +1,7 @@
-"""Products of parameters: each combination is tried by the long tests, and one of each row by all others."""
+"""Tables of parameters: products, of which the long tests try each combination; and rows that one test tries."""
+
+import functools
+import inspect
 
 import pytest
 
@@ -24,3 +27,55 @@ def in_turn(rows, others):
 
 def _values(given):
     return given if isinstance(given, tuple) else (given,)
+
+
+def each_row(names, rows, ids=None):
+    """Have one test try all rows of a table: a test for each of hundreds would take longer to start than to run.
+
+    It takes the place of ``pytest.mark.parametrize``, and can be stacked with it. Each row that fails is named, and the
+    others are tried all the same. It is for tests that leave nothing behind: fixtures are made once for all rows.
+
+    Args:
+        names: The names of the parameters, as one text or as a list.
+        rows: Values, or tuples of values; ``pytest.param`` may give them an id.
+        ids: The ids of the rows, or a function that makes one of each value; by default, their values.
+    """
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+    table = [(number, *_row(row, len(names))) for number, row in enumerate(rows)]
+
+    def decorate(test):
+        @functools.wraps(test)
+        def of_all(**fixtures):
+            failures = []
+            for number, values, given in table:
+                try:
+                    test(**fixtures, **dict(zip(names, values, strict=True)))
+                except (Exception, pytest.fail.Exception) as error:
+                    error.add_note(f"in row {number}: {given or _id(ids, number, values)}")
+                    failures.append(error)
+            if failures:
+                raise BaseExceptionGroup(f"{len(failures)} of {len(table)} rows", failures)
+
+        signature = inspect.signature(test)
+        left = [parameter for name, parameter in signature.parameters.items() if name not in names]
+        of_all.__signature__ = signature.replace(parameters=left)
+        return of_all
+
+    return decorate
+
+
+def _row(row, width):
+    values, given = row, None
+    if isinstance(row, type(pytest.param())):
+        assert not row.marks, "a row has no marks: the test has them"
+        values, given = row.values, row.id
+    elif width == 1:
+        values = (row,)
+    assert len(values) == width, row
+    return tuple(values), given
+
+
+def _id(ids, number, values):
+    if ids is None:
+        return ascii(values)[:300]
+    return "-".join(str(ids(value)) for value in values) if callable(ids) else ids[number]
