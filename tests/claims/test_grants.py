@@ -234,8 +234,8 @@ def test_a_callable_is_not_asked_where_nothing_is(client, user, configure):
 MALFORMED_SCOPES = ["a  b", " a", "a ", " ", 'a"b', "a\\b", "ä", "a\tb", "a\nb", "a\x7fb", "🌍", "a\u00a0b", "a\u2028b"]
 
 
-@pytest.mark.parametrize("format", ["json", "multipart"])
-@pytest.mark.parametrize("scope", MALFORMED_SCOPES, ids=ascii)
+@each_row("format", ["json", "multipart"])
+@each_row("scope", MALFORMED_SCOPES, ids=ascii)
 def test_a_malformed_scope_is_400_and_changes_nothing(client, user, configure, age, scope, format):
     configure(SCOPES=[R])
     pair = sessions.start(user, scope=R)

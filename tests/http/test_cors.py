@@ -130,9 +130,9 @@ def lines(response, name):
 
 
 @pytest.mark.usefixtures("documents")
-@pytest.mark.parametrize("url", DOCUMENTS)
-@pytest.mark.parametrize("regex", ["^.*$", "^/(auth|whoami)/"], ids=["everywhere", "api-only"])
-@pytest.mark.parametrize("origin", [FOREIGN, "null", "", PAGE])
+@each_row("url", DOCUMENTS)
+@each_row("regex", ["^.*$", "^/(auth|whoami)/"], ids=["everywhere", "api-only"])
+@each_row("origin", [FOREIGN, "null", "", PAGE])
 def test_the_documents_are_open_to_all(cors, url, regex, origin):
     cors.CORS_URLS_REGEX = regex
     browser = Browser(origin=origin)

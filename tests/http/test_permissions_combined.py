@@ -27,7 +27,7 @@ ALL = [HasScope("a"), HasAnyScope("a"), HasScope(POST="a"), HasClaim("sub"), Rec
 
 
 @BOTH
-@pytest.mark.parametrize("permission", ALL)
+@each_row("permission", ALL)
 def test_a_request_without_a_token_is_a_401(db, authentication, permission):
     for asked in (view(permission, authentication=authentication), view(IsAuthenticated, permission)):
         response = ask(asked)

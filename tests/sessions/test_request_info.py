@@ -254,7 +254,7 @@ def test_a_device_is_summarized(text, name):
 NOW = 1_900_000_000.5
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "seconds"),
     [
         ("t=1899999990.500", 10),

@@ -1,5 +1,6 @@
 """Tables of parameters: products, of which the long tests try each combination; and rows that one test tries."""
 
+import contextlib
 import functools
 import inspect
 
@@ -29,6 +30,24 @@ def _values(given):
     return given if isinstance(given, tuple) else (given,)
 
 
+@contextlib.contextmanager
+def all_rows():
+    """Give a context for each row of a table. What fails is named, and reported after all rows have been tried."""
+    failures = []
+
+    @contextlib.contextmanager
+    def row(name):
+        try:
+            yield
+        except (Exception, pytest.fail.Exception) as error:
+            error.add_note(f"in row {name}")
+            failures.append(error)
+
+    yield row
+    if failures:
+        raise BaseExceptionGroup("some rows failed", failures)
+
+
 def each_row(names, rows, ids=None):
     """Have one test try all rows of a table: a test for each of hundreds would take longer to start than to run.
 
@@ -46,15 +65,10 @@ def each_row(names, rows, ids=None):
     def decorate(test):
         @functools.wraps(test)
         def of_all(**fixtures):
-            failures = []
-            for number, values, given in table:
-                try:
-                    test(**fixtures, **dict(zip(names, values, strict=True)))
-                except (Exception, pytest.fail.Exception) as error:
-                    error.add_note(f"in row {number}: {given or _id(ids, number, values)}")
-                    failures.append(error)
-            if failures:
-                raise BaseExceptionGroup(f"{len(failures)} of {len(table)} rows", failures)
+            with all_rows() as row:
+                for number, values, given in table:
+                    with row(f"{number}: {given or _id(ids, number, values)}"):
+                        test(**fixtures, **dict(zip(names, values, strict=True)))
 
         signature = inspect.signature(test)
         left = [parameter for name, parameter in signature.parameters.items() if name not in names]
@@ -76,6 +90,6 @@ def _row(row, width):
 
 
 def _id(ids, number, values):
-    if ids is None:
-        return ascii(values)[:300]
-    return "-".join(str(ids(value)) for value in values) if callable(ids) else ids[number]
+    if ids is None or callable(ids):
+        return "-".join((ids or ascii)(value)[:100] for value in values)
+    return [*ids][number]
