@@ -13,6 +13,7 @@ from django_jwtauth import sessions
 from django_jwtauth.admin.filters import ChoiceFilter
 from django_jwtauth.models import NotBefore, RefreshToken, RevokedReason
 from tests.tools.admin import LIST, browser, html, is_live, page, stored, superuser
+from tests.tools.products import each_row, in_turn
 
 DAY = datetime.timedelta(days=1)
 
@@ -119,8 +120,13 @@ def test_filters_go_together_and_with_the_search(client):
     assert names_shown(client, q="ad", status="revoked", reason="reused", replays="many", staff="0") == {"ada"}
 
 
-@pytest.mark.parametrize("name", ["status", "reason", "replays", "staff"])
-@pytest.mark.parametrize("value", ["nonsense", "' OR 1=1", "\x00", "x" * 5_000, "2", "true", ""])
+@pytest.mark.parametrize(
+    ("value", "name"),
+    in_turn(
+        {ascii(value)[:20]: value for value in ("nonsense", "' OR 1=1", "\x00", "x" * 5_000, "2", "true", "")},
+        {name: name for name in ("status", "reason", "replays", "staff")},
+    ),
+)
 def test_made_up_values_filter_nothing(client, name, value):
     start("ada")
     assert names_shown(client, **{name: value}) == {"ada"}
@@ -197,7 +203,7 @@ def test_a_filter_must_say_its_rows():
         ChoiceFilter.rows(None, RefreshToken.objects.none(), "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("query", "column"),
     [
         ({"status": "expired"}, "expires_at"),

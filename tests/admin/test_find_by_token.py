@@ -18,6 +18,7 @@ from django_jwtauth.keys import Key
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 from tests.tools.admin import BLACKLIST, LIST, html, messages_of, page, stored
 from tests.tools.admin_pages import refreshed, update, update_user
+from tests.tools.products import each_row
 
 DAY = datetime.timedelta(days=1)
 
@@ -91,7 +92,7 @@ def test_tokens_of_others_lead_nowhere(client, settings, pair):
         assert token not in response.content.decode()
 
 
-@pytest.mark.parametrize(
+@each_row(
     "garbage",
     [
         "x",

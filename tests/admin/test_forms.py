@@ -10,6 +10,7 @@ from django_jwtauth.admin.site import MAX_FOUND_USERS
 from django_jwtauth.models import BlacklistedToken, NotBefore
 from tests.tools.admin import BLACKLIST, LIST, browser, html, is_live, messages_of, page, selected, stored, superuser
 from tests.tools.admin_actions import do, each_action, each_page, was_done
+from tests.tools.products import each_row
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def client(db):
 
 
 @each_page
-@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+@each_row("method", ["put", "patch", "delete", "options"])
 def test_the_page_of_an_action_allows_no_other_methods(client, pair, action, method):
     response = getattr(client, method)(action.url(pair))
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, POST")

@@ -25,6 +25,7 @@ from tests.tools.admin import (
     statements,
     superuser,
 )
+from tests.tools.products import each_row, in_turn
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(client, url
         return statements(lambda: html(client.get(page(first) if url == "session" else url)))
 
     counts = []
-    for number in (1, 9, 30):
+    for number in (1, 3, 9):
         add(number)
         queries()  # content types and permissions are read once
         counts.append(queries())
@@ -154,30 +155,31 @@ def test_search_takes_no_more_queries_than_it_needs(client, pair):
     assert statements(lambda: client.get(LIST, {"q": "ada"})) <= 10
 
 
+GARBAGE = [
+    "' OR 1=1 --",
+    "%",
+    "_",
+    "\\",
+    "{",
+    "x" * 5_000,
+    "x" * 100_000,
+    "9" * 5_000,
+    str(uuid.UUID(int=0)),
+    "€",
+    "a\x00b",
+    "\x00",
+    "\ud83d\ude00",
+    "fe80::1%" + "x" * 200,
+    "1.2.3",
+    "::",
+    '"a b" c',
+]
+
+
 @pytest.mark.parametrize(
-    "term",
-    [
-        "' OR 1=1 --",
-        "%",
-        "_",
-        "\\",
-        "{",
-        "x" * 5_000,
-        "x" * 100_000,
-        "9" * 5_000,
-        str(uuid.UUID(int=0)),
-        "€",
-        "a\x00b",
-        "\x00",
-        "\ud83d\ude00",
-        "fe80::1%" + "x" * 200,
-        "1.2.3",
-        "::",
-        '"a b" c',
-    ],
-    ids=repr,
+    ("term", "url"),
+    in_turn({ascii(term)[:40]: term for term in GARBAGE}, {"sessions": LIST, "blacklist": BLACKLIST, "times": TIMES}),
 )
-@pytest.mark.parametrize("url", [LIST, BLACKLIST, TIMES])
 def test_search_takes_any_garbage(client, pair, url, term):
     response = client.get(url, {"q": term.encode("utf-8", "surrogatepass")})
     assert response.status_code == 200
@@ -207,10 +209,15 @@ def test_the_times_of_signing_out_say_why_and_who_did_it(client):
 # What never is
 
 
-@pytest.mark.parametrize("field", ["secret", "auth_hash"])
-@pytest.mark.parametrize("lookup", ["", "__startswith", "__gte", "__contains", "__isnull", "__regex"])
-def test_nobody_can_ask_in_the_address_what_a_secret_begins_with(pair, field, lookup):
-    response = browser(operator(VIEW)).get(LIST, {f"{field}{lookup}": "a"})
+@pytest.fixture
+def viewer(db):
+    return browser(operator(VIEW))
+
+
+@each_row("field", ["secret", "auth_hash"])
+@each_row("lookup", ["", "__startswith", "__gte", "__contains", "__isnull", "__regex"])
+def test_nobody_can_ask_in_the_address_what_a_secret_begins_with(viewer, pair, field, lookup):
+    response = viewer.get(LIST, {f"{field}{lookup}": "a"})
     assert response.status_code == 400
 
 

@@ -3,9 +3,8 @@
 import ast
 import re
 
-import pytest
-
 from tests.tools.house import PACKAGE
+from tests.tools.products import each_row
 
 # Texts
 
@@ -14,7 +13,7 @@ TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 TECHNICAL = {"kid", "&rsaquo;"}
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+@each_row("template", TEMPLATES, ids=lambda path: path.name)
 def test_every_text_of_the_templates_can_be_translated(template):
     source = re.sub(r"{% block bodyclass %}.*", "", template.read_text())
     plain = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}", "", source, flags=re.DOTALL)
@@ -30,7 +29,7 @@ ADMIN = sorted(PACKAGE.glob("admin/*.py"))
 SHOWN = {"title", "question", "button", "label", "help_text", "description", "verbose_name", "verbose_name_plural"}
 
 
-@pytest.mark.parametrize("module", ADMIN, ids=lambda path: path.stem)
+@each_row("module", ADMIN, ids=lambda path: path.stem)
 def test_every_text_of_the_modules_can_be_translated(module):
     tree = ast.parse(module.read_text())
     bare = [

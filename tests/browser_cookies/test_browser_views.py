@@ -29,6 +29,7 @@ from tests.tools.browser_views import (
 )
 from tests.tools.cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from tests.tools.http import assert_refused, bearer, rows
+from tests.tools.products import each_row
 
 WINDOW = datetime.timedelta(seconds=30)
 WITHOUT_CSRF_MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
@@ -223,8 +224,8 @@ ODD_BODIES = [
 ]
 
 
-@pytest.mark.parametrize("content_type", ODD_BODIES)
-@pytest.mark.parametrize("url", [LOGIN, RENEW, LOGOUT, "/auth/logout/all/"])
+@each_row("content_type", ODD_BODIES)
+@each_row("url", [LOGIN, RENEW, LOGOUT, "/auth/logout/all/"])
 def test_a_body_that_cannot_be_read_is_never_a_500(browser, url, content_type):
     before = rows()
     body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nz\xff\r\n--x\r\n'

@@ -30,6 +30,7 @@ from tests import urls
 from tests.tools.browser_views import ACROSS, FOREIGN, PAGE, REFUSED, assert_csrf_refused
 from tests.tools.cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 pytestmark = pytest.mark.urls(__name__)
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
@@ -192,7 +193,7 @@ def request_with(header):
     return request
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("header", "value"),
     [
         (None, None),
@@ -247,7 +248,7 @@ def test_two_access_cookies_are_refused(browser, url, planted):
 
 
 @both
-@pytest.mark.parametrize(
+@each_row(
     "cookie",
     ["={name}={raw}", "\u2000{name}={raw}", "\xa0{name}={raw}", "{name}\x85={raw}", "x={name}={raw}"],
     ids=["nameless", "wide-space", "no-break-space", "next-line", "in-a-value"],
@@ -260,7 +261,7 @@ def test_a_name_that_resembles_the_access_cookies_is_ignored(browser, url, cooki
 
 
 @both
-@pytest.mark.parametrize("change", ['"{}"', "{}\xa0", "{}x", "x", "\xff\xfe", "{}, {}", "{}.", "x" * 100_000])
+@each_row("change", ['"{}"', "{}\xa0", "{}x", "x", "\xff\xfe", "{}, {}", "{}.", "x" * 100_000])
 def test_an_access_cookie_that_is_not_good_is_a_401(browser, url, change):
     cookie = f"{ACCESS}={change.format(*[browser.value(ACCESS)] * 2)}"
     response = browser.send("GET", url, headers={"Cookie": cookie})
@@ -298,7 +299,7 @@ def assert_forbidden(response):
 
 
 @both
-@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
+@each_row("headers", REFUSED.values(), ids=REFUSED)
 @override_settings(**ACROSS)
 def test_what_fails_the_csrf_check_is_refused(browser, url, headers):
     if "Cookie" in headers:
@@ -341,7 +342,7 @@ def test_a_header_needs_no_csrf_token_and_wins(browser, url):
 
 
 @both
-@pytest.mark.parametrize(
+@each_row(
     ("header", "code"),
     [
         ("Bearer x", "token_not_valid"),

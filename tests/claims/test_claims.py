@@ -17,6 +17,7 @@ from django_jwtauth._core import custom_claims
 from django_jwtauth.errors import ClaimsHookError, JWTAuthError, ReservedClaimError
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 HOUR = datetime.timedelta(hours=1)
 PATH = "tests.claims.test_claims."
@@ -140,7 +141,7 @@ RESERVED = (
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", RESERVED)
+@each_row("name", RESERVED)
 def test_a_reserved_claim_cannot_be_set(user, hooks, name):
     hooks("small", "whatever")
     given["value"] = {name: "x", "other": 1}
@@ -157,7 +158,7 @@ def test_each_claim_that_tokens_carry_of_themselves_is_reserved(name, pair):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         None,
@@ -202,7 +203,7 @@ endless.append(endless)
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
+@each_row(
     ("value", "problem"),
     [
         (float("nan"), "NaN or Infinity"),

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django_jwtauth import conf, sessions
 from django_jwtauth.errors import ClaimsHookError
 from django_jwtauth.models import RefreshToken
+from tests.tools.products import each_row
 
 HOUR = datetime.timedelta(hours=1)
 PATH = "tests.claims.test_forged."
@@ -149,7 +150,7 @@ class Hidden(dict):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
+@each_row(
     ("value", "problem"),
     [
         ({Odd("sub"): "root"}, "may not set 'sub'"),

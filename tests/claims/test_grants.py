@@ -9,7 +9,7 @@ from django_jwtauth import conf, grants, sessions
 from django_jwtauth.errors import InsufficientScopeError, InvalidScopeError
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
-from tests.tools.products import in_turn
+from tests.tools.products import each_row, in_turn
 from tests.tools.scopes import (
     CREDENTIALS,
     INVALID_SCOPE,
@@ -234,8 +234,8 @@ def test_a_callable_is_not_asked_where_nothing_is(client, user, configure):
 MALFORMED_SCOPES = ["a  b", " a", "a ", " ", 'a"b', "a\\b", "ä", "a\tb", "a\nb", "a\x7fb", "🌍", "a\u00a0b", "a\u2028b"]
 
 
-@pytest.mark.parametrize("format", ["json", "multipart"])
-@pytest.mark.parametrize("scope", MALFORMED_SCOPES, ids=ascii)
+@each_row("format", ["json", "multipart"])
+@each_row("scope", MALFORMED_SCOPES, ids=ascii)
 def test_a_malformed_scope_is_400_and_changes_nothing(client, user, configure, age, scope, format):
     configure(SCOPES=[R])
     pair = sessions.start(user, scope=R)
@@ -326,7 +326,7 @@ def test_a_refusal_that_tells_a_right_password_from_a_wrong_one_counts(client, u
     assert not RefreshToken.objects.exists()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "tokens"),
     [("", ()), ("a", ("a",)), ("b a b", ("b", "a")), ("!", ("!",)), ("[]~#", ("[]~#",)), ("a:b.c/d", ("a:b.c/d",))],
 )
@@ -334,7 +334,7 @@ def test_a_scope_is_words(text, tokens):
     assert grants.parse_scope(text) == tokens
 
 
-@pytest.mark.parametrize("text", [*MALFORMED_SCOPES, " ", " a", "a ", "\ud800", "\0"], ids=ascii)
+@each_row("text", [*MALFORMED_SCOPES, " ", " a", "a ", "\ud800", "\0"], ids=ascii)
 def test_anything_else_is_no_scope(text):
     with pytest.raises(InvalidScopeError):
         grants.parse_scope(text)

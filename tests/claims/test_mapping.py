@@ -16,6 +16,7 @@ from django_jwtauth.errors import ClaimsHookError
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import bearer
 from tests.tools.processes import run_script
+from tests.tools.products import each_row
 
 CREDENTIALS = {"username": "ada", "password": "correct horse"}
 HOUR = datetime.timedelta(hours=1)
@@ -61,7 +62,7 @@ def test_attributes_become_claims_at_the_first_sign_in_and_at_each_refresh(clien
             assert claims["https://example.com/claims/name"] == first_name
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "claim"),
     [
         (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),

@@ -15,6 +15,7 @@ from django_jwtauth import checks, service_checks
 from django_jwtauth.authentication import JWTAuthentication
 from django_jwtauth.keys import Key
 from tests.tools.conf import HOUR
+from tests.tools.products import each_row
 
 OURS = "django_jwtauth.authentication.JWTAuthentication"
 SESSION = "rest_framework.authentication.SessionAuthentication"
@@ -201,7 +202,7 @@ PROVOKED = [
 
 
 @override_settings(CACHES=SHARED_CACHE)
-@pytest.mark.parametrize(("id", "changes"), PROVOKED, ids=[id for id, _ in PROVOKED])
+@each_row(("id", "changes"), PROVOKED, ids=[id for id, _ in PROVOKED])
 def test_each_check_finds_its_own_and_names_the_way_out(id, changes):
     with override_settings(**changes):
         (message,) = found()
@@ -220,7 +221,7 @@ def test_a_database_without_a_known_clock_is_an_error(monkeypatch):
 
 
 @override_settings(CACHES=SHARED_CACHE)
-@pytest.mark.parametrize(
+@each_row(
     "changes",
     [
         {},
@@ -343,8 +344,8 @@ FOR_NAMES = [
 
 
 @override_settings(CACHES=SHARED_CACHE)
-@pytest.mark.parametrize("setting", ["SCOPES", "AUDIENCES"])
-@pytest.mark.parametrize(("id", "source", "problem"), FOR_NAMES, ids=[problem for _, _, problem in FOR_NAMES])
+@each_row("setting", ["SCOPES", "AUDIENCES"])
+@each_row(("id", "source", "problem"), FOR_NAMES, ids=[problem for _, _, problem in FOR_NAMES])
 def test_what_computes_scopes_and_audiences_is_checked_as_hooks_are(setting, id, source, problem):
     with override_settings(**for_others(**{setting: source})):
         (message,) = found()

@@ -12,9 +12,10 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key
 from tests.tools.conf import HOUR, NAMED, SECRET, problems_of
 from tests.tools.docs import page, section
+from tests.tools.products import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "named"),
     [
         ({"ISSUER": ""}, "JWTAUTH['ISSUER']"),
@@ -207,7 +208,7 @@ def test_a_setting_that_cannot_be_used_is_an_error_that_names_it(given, named):
     assert problem.startswith(named)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "ends"),
     [
         ({"ISUER": "x"}, "JWTAUTH has no setting 'ISUER'. Did you mean 'ISSUER'?"),
@@ -269,7 +270,7 @@ def test_a_public_key_cannot_stand_first():
     assert problem.startswith("JWTAUTH['SIGNING_KEYS']: The first key signs")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "given",
     [
         {"SIGNING_KEYS": SECRET},
@@ -326,7 +327,7 @@ def test_nested_settings_are_merged_over_their_defaults():
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"), [("3/s", 1), ("3/sec", 1), ("3/minute", 60), ("3/m", 60), ("3/hour", 3600), ("3/day", 86400)]
 )
 def test_rates_are_written_as_in_rest_framework(text, seconds):
@@ -420,8 +421,8 @@ def test_a_duration_that_no_date_could_hold_is_refused(settings, key):
         conf.get_config()
 
 
-@pytest.mark.parametrize("name", ["SCOPES", "AUDIENCES"])
-@pytest.mark.parametrize("given", [None, [], ("a", "b"), ["a"], len, "project.auth.names"], ids=repr)
+@each_row("name", ["SCOPES", "AUDIENCES"])
+@each_row("given", [None, [], ("a", "b"), ["a"], len, "project.auth.names"], ids=repr)
 def test_names_may_be_listed_or_computed(name, given):
     with override_settings(JWTAUTH={name: given}):
         value = getattr(conf.get_config(), name.lower())

@@ -6,6 +6,7 @@ from rest_framework.views import APIView
 
 from django_jwtauth import browser_views, views
 from django_jwtauth.route_checks import check_refresh_views, check_sign_out
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 
@@ -35,7 +36,7 @@ def test_a_refresh_view_that_the_sign_in_view_walks_round_is_reported():
     assert len(warned(path("v2/", include([path("refresh/", MyRefresh.as_view())])))) == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     "routes",
     [
         [],

@@ -29,6 +29,7 @@ from django_jwtauth.keys import Key
 from django_jwtauth.permissions import HasScope, RecentLogin
 from django_jwtauth.views import TokenView
 from tests.tools.processes import ROOT
+from tests.tools.products import each_row
 
 ES256 = {
     "ISSUER": "https://auth.example.com",
@@ -104,7 +105,7 @@ def test_views_that_take_other_credentials_only_are_reported():
     assert "'/one/' uses other" in ids(service_checks.check_use, path("one/", Orders.as_view()))[0][1]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "routes",
     [
         [],
@@ -167,7 +168,7 @@ def test_whoever_has_decided_gets_no_warning():
 # W032, W033: what other services need
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("issuer", "routes", "words"),
     [
         ("https://auth.example.com", [], "at /.well-known/jwks.json, where there are none."),
@@ -201,7 +202,7 @@ def test_where_no_keys_are_published_or_known_nothing_is_said(jwtauth):
     assert ids(route_checks.check_documents, JWTAUTH=jwtauth) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("jwtauth", "expected"),
     [
         ({"AUDIENCE": ["a", "b"]}, ["W033"]),
@@ -221,7 +222,7 @@ def test_tokens_for_others_that_are_signed_with_a_secret_are_reported(jwtauth, e
 # E031, E034, E036, W034
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("source", "words"),
     [
         ("nowhere.Class", "cannot be imported: No module named 'nowhere'"),

@@ -8,6 +8,7 @@ from django.test import override_settings
 
 from django_jwtauth import conf
 from tests.tools.conf import problems_of
+from tests.tools.products import each_row
 
 # Where each dict of settings is, and its keys.
 TABLES = {
@@ -49,13 +50,13 @@ def test_no_table_was_forgotten_above():
     assert sorted(map(str, nested)) == sorted(map(str, list(TABLES.values())[1:]))
 
 
-@pytest.mark.parametrize(("parents", "setting"), [case for case in SETTINGS if case.id not in IN_WORDS])
+@each_row(("parents", "setting"), [case for case in SETTINGS if case.id not in IN_WORDS])
 def test_a_default_can_be_given_as_it_is_documented_and_changes_nothing(parents, setting):
     default = eval(re.fullmatch("`(.*)`", setting.default_words)[1], {"timedelta": datetime.timedelta})
     assert read(inside(parents, {setting.key: default})) == read(inside(parents, {}))
 
 
-@pytest.mark.parametrize(("parents", "setting"), [case for case in SETTINGS if case.id in IN_WORDS])
+@each_row(("parents", "setting"), [case for case in SETTINGS if case.id in IN_WORDS])
 def test_a_default_that_depends_on_other_things_is_described(parents, setting):
     assert re.fullmatch("[a-z].*|`AUDIENCE`", setting.default_words)
 

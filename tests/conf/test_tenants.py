@@ -14,6 +14,7 @@ from django_jwtauth._core.per_tenant import PerTenant
 from django_jwtauth.keys import Key
 from django_jwtauth.models import RefreshToken
 from tests.tools.conf import NAMED, SECRET, problems_of
+from tests.tools.products import each_row
 from tests.tools.tokens import NOW, token
 
 KEYS = [{"alg": "HS512", "secret": SECRET}]
@@ -38,7 +39,7 @@ def config_of(tenant):
 # What cannot work
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "named"),
     [
         ({"TENANT": "no_path"}, "JWTAUTH['TENANT'] must be"),
@@ -302,7 +303,7 @@ def test_functions_that_work_are_not(settings):
     assert tenant_checks.check_tenants() == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "is_reported"),
     [
         ({}, False),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from django_jwtauth._core.custom_claims import MAX_DEPTH, MAX_INTEGER, RESERVED, is_registered, json_problem
 from tests.tools import json_values
+from tests.tools.products import each_row
 
 FULL_WIDTH = {ord(char): ord(char) + 0xFEE0 for char in string.ascii_lowercase + "_"}
 BOLD = {ord(char): 0x1D41A + index for index, char in enumerate(string.ascii_lowercase)}
@@ -60,7 +61,7 @@ DISGUISES = {
 }
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
+@each_row("disguise", DISGUISES)
 def test_a_registered_name_is_known_in_any_disguise(disguise):
     disguised = {name: DISGUISES[disguise](name) for name in RESERVED}
     assert [name for name, spelling in disguised.items() if not is_registered(spelling)] == []
@@ -103,7 +104,7 @@ def test_what_is_no_letter_does_not_count_wherever_it_stands(name, data):
     assert is_registered("".join(data.draw(fillers) + char for char in chars) + data.draw(fillers))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "name",
     [
         *("subject", "subs", "sub_id", "sub1", "user", "username", "email", "name", "tenant", "tenant_id", "org"),
@@ -141,7 +142,7 @@ def test_values_may_be_nested_so_deep_and_no_deeper(wrap):
     assert "nested deeper" in json_problem(nested(MAX_DEPTH + 2, wrap))
 
 
-@pytest.mark.parametrize("value", [MAX_INTEGER, -MAX_INTEGER, 1.7976931348623157e308, 2.0**53, -0.0, True, None])
+@each_row("value", [MAX_INTEGER, -MAX_INTEGER, 1.7976931348623157e308, 2.0**53, -0.0, True, None])
 def test_numbers_that_every_language_reads_the_same_are_taken(value):
     assert json_problem([value]) == ""
 

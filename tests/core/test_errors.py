@@ -3,8 +3,6 @@
 import copy
 import pickle
 
-import pytest
-
 from django_jwtauth.errors import (
     ClaimsHookError,
     InsufficientScopeError,
@@ -16,6 +14,7 @@ from django_jwtauth.errors import (
     RefreshConflictError,
     ReservedClaimError,
 )
+from tests.tools.products import each_row
 
 ERRORS = [
     (JWTAuthError("some_code", "some_reason"), "some_code", "some_reason", "some_code: some_reason"),
@@ -46,14 +45,14 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "code", "reason", "text"), ERRORS, ids=lambda value: str(value)[:30])
+@each_row(("error", "code", "reason", "text"), ERRORS, ids=lambda value: str(value)[:30])
 def test_every_error_has_a_code_a_reason_and_a_text(error, code, reason, text):
     assert isinstance(error, JWTAuthError)
     assert (error.code, error.reason, str(error)) == (code, reason, text)
 
 
-@pytest.mark.parametrize("error", [error for error, *_ in ERRORS], ids=str)
-@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+@each_row("error", [error for error, *_ in ERRORS], ids=str)
+@each_row("clone", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_errors_survive_copying_and_pickling(error, clone):
     # As they must for logging from other processes, and for parallel test runners.
     twin = clone(error)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from django_jwtauth._core import fetch as fetching
 from django_jwtauth._core.fetch import FetchError, fetch
 from tests.tools.issuers import PATIENCE, Answer, Server
+from tests.tools.products import each_row
 
 MIB = 1024 * 1024
 
@@ -135,7 +136,7 @@ IMPROPER = {
 }
 
 
-@pytest.mark.parametrize("raw", IMPROPER.values(), ids=IMPROPER)
+@each_row("raw", IMPROPER.values(), ids=IMPROPER)
 def test_what_is_no_proper_answer_is_refused(server, raw):
     server.answers["/"] = Answer(raw=raw)
     assert failure(f"{server.url}/").startswith(("no valid answer", "the connection broke off", "no connection"))

@@ -3,6 +3,7 @@
 import pytest
 
 from django_jwtauth._core.fetch import check_url, split_url
+from tests.tools.products import each_row
 
 URLS = {
     # URL: whether it will do, and whether it will where http is allowed
@@ -50,7 +51,7 @@ URLS = {
 }
 
 
-@pytest.mark.parametrize("url", URLS, ids=ascii)
+@each_row("url", URLS, ids=ascii)
 def test_urls_that_keys_may_come_from(url):
     for allow_http, good in zip([False, True], URLS[url], strict=True):
         if good:
@@ -61,7 +62,7 @@ def test_urls_that_keys_may_come_from(url):
             assert "password" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "parts"),
     [
         ("https://a.example/b", ("https", "a.example", "/b")),

@@ -12,11 +12,12 @@ from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import HMAC_BYTES, SUPPORTED_ALGORITHMS, Key, KeySet, b64url_decode, b64url_encode
 from tests.tools.jws import CLAIMS, ED25519, ES256, GOOD, HS256, KEYS, RS256, header, refused, signed, verify
 from tests.tools.keys import key_for
+from tests.tools.products import each_row
 
 # What passes
 
 
-@pytest.mark.parametrize("alg", SUPPORTED_ALGORITHMS)
+@each_row("alg", SUPPORTED_ALGORITHMS)
 def test_each_algorithm_signs_and_verifies(alg):
     key = Key.generate(alg) if alg in HMAC_BYTES else key_for(alg)
     raw = jws.sign({**CLAIMS, "name": "Ärger 🔑"}, typ="at+jwt", key=key)
@@ -28,7 +29,7 @@ def test_each_algorithm_signs_and_verifies(alg):
     assert json.loads(b64url_decode(raw.split(".")[0].encode())) == {"alg": alg, "typ": "at+jwt", "kid": key.kid}
 
 
-@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT"])
+@each_row("typ", ["at+jwt", "AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT"])
 def test_the_type_is_compared_as_a_media_type(typ):
     assert verify(signed(header(typ=typ))).claims == CLAIMS
 
@@ -38,7 +39,7 @@ def test_an_ed25519_token_may_use_either_name(alg):
     assert verify(signed(header(ED25519, alg=alg), key=ED25519)).claims == CLAIMS
 
 
-@pytest.mark.parametrize("member", ["jku", "x5u", "jwk", "x5c", "x5t", "cty", "note"])
+@each_row("member", ["jku", "x5u", "jwk", "x5c", "x5t", "cty", "note"])
 def test_other_header_members_are_not_looked_at(member):
     assert verify(signed(header(**{member: ["https://evil.example/"]}))).key is HS256
 
@@ -97,7 +98,7 @@ CLAIMING_NOBODY = {
 }
 
 
-@pytest.mark.parametrize("raw", CLAIMING_NOBODY.values(), ids=CLAIMING_NOBODY)
+@each_row("raw", CLAIMING_NOBODY.values(), ids=CLAIMING_NOBODY)
 def test_a_token_that_claims_no_issuer_is_refused(raw):
     with pytest.raises(InvalidTokenError) as caught:
         jws.claimed_issuer(raw, max_length=1_000_000)
@@ -128,7 +129,7 @@ def test_a_header_of_megabytes_is_not_read():
 LIST = {"iss": "i", "iat": 1000, "exp": 2000, "ttl": 2, "max_lifetime": 300}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "changes",
     [{name: value} for name in ("ttl", "max_lifetime") for value in (..., None, -1, 2**31, True, 1.0, "1")]
     + [{name: ...} for name in LIST],

@@ -30,6 +30,7 @@ from tests.tools.jws import (
     signed,
     verify,
 )
+from tests.tools.products import each_row
 
 FORMS = {
     "empty": "",
@@ -62,8 +63,8 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("raw", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("kind", [str, bytes], ids=["str", "bytes"])
+@each_row("raw", FORMS.values(), ids=FORMS)
+@each_row("kind", [str, bytes], ids=["str", "bytes"])
 def test_a_text_that_is_no_canonical_compact_token_is_refused(raw, kind):
     assert refused(raw if kind is str else raw.encode("utf-8", "surrogatepass")) == "invalid"
 
@@ -147,12 +148,12 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize(("header_bytes", "reason"), HEADERS.values(), ids=HEADERS)
+@each_row(("header_bytes", "reason"), HEADERS.values(), ids=HEADERS)
 def test_a_header_that_is_not_exactly_ours_is_refused(header_bytes, reason):
     assert refused(signed(header_bytes)) == reason
 
 
-@pytest.mark.parametrize("data", JSON.values(), ids=JSON)
+@each_row("data", JSON.values(), ids=JSON)
 def test_json_that_is_not_strictly_that_is_refused(data):
     assert refused(signed(payload=data), max_length=2_000_000) == "invalid"
     assert refused(signed(data), max_length=2_000_000) == "invalid"
@@ -166,9 +167,9 @@ def test_a_signature_of_another_key_or_text_is_refused():
         assert refused(raw) == "invalid"
 
 
-@pytest.mark.parametrize("key", [ES256, ED25519, RS256], ids=lambda key: key.alg)
-@pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
-@pytest.mark.parametrize("form", ["PEM", "PEM stripped", "JWK", "JWK Set", "raw"])
+@each_row("key", [ES256, ED25519, RS256], ids=lambda key: key.alg)
+@each_row("alg", ["HS256", "HS384", "HS512"])
+@each_row("form", ["PEM", "PEM stripped", "JWK", "JWK Set", "raw"])
 def test_a_public_key_is_never_taken_for_a_secret(key, alg, form):
     """RFC 8725 section 2.1. What everybody knows must not sign."""
     jwk = key.public_jwk()
@@ -205,14 +206,14 @@ def es256_signatures():
     }
 
 
-@pytest.mark.parametrize("name", es256_signatures()[1])
+@each_row("name", es256_signatures()[1])
 def test_odd_ecdsa_signatures_are_refused(name):
     message, signatures = es256_signatures()
     assert refused(f"{message}.{b64url_encode(signatures[name])}") == "invalid"
 
 
-@pytest.mark.parametrize("key", [ED25519, RS256, HS256], ids=lambda key: key.alg)
-@pytest.mark.parametrize("signature", [b"\x00", bytes(64), bytes(256), b"\xff" * 64, b"\xff" * 256, b"\xff" * 1000])
+@each_row("key", [ED25519, RS256, HS256], ids=lambda key: key.alg)
+@each_row("signature", [b"\x00", bytes(64), bytes(256), b"\xff" * 64, b"\xff" * 256, b"\xff" * 1000])
 def test_odd_signatures_are_refused(key, signature):
     assert refused(f"{b64url_encode(header(key))}.{P}.{b64url_encode(signature)}") == "invalid"
 

@@ -35,6 +35,7 @@ from tests.tools.keys import (
     public_jwk,
     public_pem,
 )
+from tests.tools.products import each_row
 
 # What loads
 
@@ -58,8 +59,8 @@ def test_a_key_loads_from_every_form_and_signs_for_its_public_part(alg, tmp_path
             assert_pair(private, loaded, alg)
 
 
-@pytest.mark.parametrize("alg", HMAC_BYTES)
-@pytest.mark.parametrize("form", ["secret", "bytes", "jwk"])
+@each_row("alg", HMAC_BYTES)
+@each_row("form", ["secret", "bytes", "jwk"])
 def test_a_secret_loads_from_every_form(alg, form):
     entry = {
         "secret": {"alg": alg, "secret": SECRET},
@@ -72,14 +73,14 @@ def test_a_secret_loads_from_every_form(alg, form):
     assert_pair(key, Key.from_secret(SECRET, alg=alg), alg)
 
 
-@pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512", "RS256", "PS512", "EdDSA", "Ed25519", *HMAC_BYTES])
+@each_row("alg", ["ES256", "ES384", "ES512", "RS256", "PS512", "EdDSA", "Ed25519", *HMAC_BYTES])
 def test_a_generated_key_signs_and_is_new_each_time(alg):
     key = Key.generate(alg)
     assert_pair(key, key, "EdDSA" if alg == "Ed25519" else alg)
     assert key.kid != Key.generate(alg).kid
 
 
-@pytest.mark.parametrize("alg", ASYMMETRIC)
+@each_row("alg", ASYMMETRIC)
 def test_pem_texts_load_back(alg):
     key = Key.load({"alg": alg, "pem": pem(PRIVATE[alg])})
     assert_pair(Key.from_pem(key.private_pem(), alg=alg), Key.from_pem(key.public_pem(), alg=alg), alg)
@@ -102,7 +103,7 @@ def test_both_names_of_ed25519_are_accepted_and_eddsa_is_emitted(name, form):
     assert not key.accepts("ES256")
 
 
-@pytest.mark.parametrize("alg", SUPPORTED_ALGORITHMS)
+@each_row("alg", SUPPORTED_ALGORITHMS)
 def test_a_key_accepts_no_algorithm_but_its_own(alg):
     key = Key.from_secret(SECRET, alg=alg) if alg in HMAC_BYTES else Key.from_pem(pem(PRIVATE[alg]), alg=alg)
     others = {*SUPPORTED_ALGORITHMS, "none", "None", "", alg.lower()} - {alg}
@@ -151,9 +152,7 @@ def test_a_kid_is_kept_whatever_it_spells(kid):
     assert Key.from_secret(SECRET, kid=kid).kid == kid
 
 
-@pytest.mark.parametrize(
-    "kid", ["", "k" * 257, "a\nb", "a\x00", "\ud800", 7, ["a"], {}], ids=lambda kid: repr(kid)[:12]
-)
+@each_row("kid", ["", "k" * 257, "a\nb", "a\x00", "\ud800", 7, ["a"], {}], ids=lambda kid: repr(kid)[:12])
 def test_a_kid_that_is_no_short_printable_text_is_refused(kid):
     with pytest.raises(InvalidKeyError, match="'kid'"):
         Key.from_jwk(jwk("ES256", kid=kid))
@@ -162,7 +161,7 @@ def test_a_kid_that_is_no_short_printable_text_is_refused(kid):
 # What is shown
 
 
-@pytest.mark.parametrize("alg", ASYMMETRIC)
+@each_row("alg", ASYMMETRIC)
 def test_a_public_jwk_has_the_public_members_and_kid_alg_use_only(alg):
     for entry in (jwk(alg, x5u="https://example.com/", x5c=["x"], note="private"), public_jwk(alg)):
         shown = Key.from_jwk(entry).public_jwk()

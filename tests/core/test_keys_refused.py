@@ -24,6 +24,7 @@ from django_jwtauth.keys import (
     b64url_encode,
 )
 from tests.tools.keys import EC, RSA, SECRET, assert_no_material, jwk, oct_jwk, pem, public_jwk, public_pem
+from tests.tools.products import each_row
 
 # What is refused
 
@@ -95,7 +96,7 @@ WEAK = {
 }
 
 
-@pytest.mark.parametrize(("alg", "text", "message"), WEAK.values(), ids=WEAK)
+@each_row(("alg", "text", "message"), WEAK.values(), ids=WEAK)
 def test_pem_that_is_weak_unfit_or_unreadable_is_refused(alg, text, message):
     with pytest.raises(InvalidKeyError, match=message) as caught:
         Key.load({"alg": alg, "pem": text})
@@ -140,7 +141,7 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize(("alg", "secret", "message"), SECRETS.values(), ids=SECRETS)
+@each_row(("alg", "secret", "message"), SECRETS.values(), ids=SECRETS)
 def test_a_secret_that_is_short_known_or_no_secret_is_refused(alg, secret, message):
     with pytest.raises(InvalidKeyError, match=message) as caught:
         Key.load({"alg": alg, "secret": secret})
@@ -199,7 +200,7 @@ JWKS = {
 }
 
 
-@pytest.mark.parametrize(("entry", "message"), JWKS.values(), ids=JWKS)
+@each_row(("entry", "message"), JWKS.values(), ids=JWKS)
 def test_a_jwk_that_is_broken_contradictory_or_for_something_else_is_refused(entry, message):
     with pytest.raises(InvalidKeyError, match=message) as caught:
         Key.load(entry)
@@ -233,7 +234,7 @@ ENTRIES = {
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@each_row("entry", ENTRIES.values(), ids=ENTRIES)
 def test_an_entry_that_is_no_key_is_refused_without_showing_it(entry):
     with pytest.raises(InvalidKeyError) as caught:
         Key.load(entry)
@@ -247,7 +248,7 @@ def test_a_file_that_is_no_key_is_refused_without_showing_it(tmp_path):
     assert_no_material(caught.value, SECRET)
 
 
-@pytest.mark.parametrize("alg", ["none", "ES521", "RS1", "dir", ""])
+@each_row("alg", ["none", "ES521", "RS1", "dir", ""])
 def test_no_key_is_generated_for_an_algorithm_we_do_not_know(alg):
     with pytest.raises(InvalidKeyError, match="not supported"):
         Key.generate(alg)
@@ -268,9 +269,7 @@ def test_a_missing_key_file_is_named_if_it_is_surely_a_path(tmp_path, name, kind
     assert repr(str(path)) in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["c2VjcmV0/c2VjcmV0", "/c2VjcmV0", "c2VjcmV0", "A" * 300 + ".pem", "-----BEGIN.pem", "a\n.pem"]
-)
+@each_row("text", ["c2VjcmV0/c2VjcmV0", "/c2VjcmV0", "c2VjcmV0", "A" * 300 + ".pem", "-----BEGIN.pem", "a\n.pem"])
 def test_what_might_be_a_key_is_not_shown(text):
     with pytest.raises(InvalidKeyError, match="The key file cannot be read") as caught:
         Key.load({"alg": "ES256", "file": text})

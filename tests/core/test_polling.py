@@ -8,11 +8,12 @@ import pytest
 from django_jwtauth._core.polling import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, CachedValue, Reading
 from tests.tools.issuers import PATIENCE, make_old
 from tests.tools.polling import NEVER, CachedNumber, retry_now, retry_time, together
+from tests.tools.products import each_row
 
 # Age
 
 
-@pytest.mark.parametrize(("mono", "wall"), [(0, 0), (100, 100), (0, 100), (100, 0), (100, -100)])
+@each_row(("mono", "wall"), [(0, 0), (100, 100), (0, 100), (100, 0), (100, -100)])
 def test_the_age_is_that_of_the_clock_that_went_further(mono, wall):
     reading = Reading(value=1, started=time.monotonic() - mono, started_at=time.time() - wall)
     assert max(mono, wall) <= reading.age < max(mono, wall) + 30

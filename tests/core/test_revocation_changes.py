@@ -12,6 +12,7 @@ from django_jwtauth._core import jws
 from django_jwtauth._core.revocation_list import SPARE_IDS, Part, RevocationList, SignedChanges, SignedList
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet
+from tests.tools.products import each_row
 
 NOW = 1_800_000_000
 ISSUER = "https://auth.example.com"
@@ -169,7 +170,7 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("changed", MALFORMED.values(), ids=MALFORMED)
+@each_row("changed", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_changes_are_refused(changed):
     with pytest.raises(InvalidTokenError):
         read_changes(jws.sign(claims_with(**changed), typ="revocation-changes+jwt", key=KEY))
@@ -185,7 +186,7 @@ BAD_PARTS = {
 }
 
 
-@pytest.mark.parametrize("changed", BAD_PARTS.values(), ids=BAD_PARTS)
+@each_row("changed", BAD_PARTS.values(), ids=BAD_PARTS)
 def test_a_list_whose_parts_cannot_be_used_is_a_list_without_parts(changed):
     claims = claims_with(**{"changes": "x", **changed})
     found = read_list(jws.sign(claims, typ="revocations+jwt", key=KEY))

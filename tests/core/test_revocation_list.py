@@ -11,6 +11,7 @@ from django_jwtauth._core.revocation_list import MAX_BYTES, RevocationList, Sign
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet
 from tests.tools.keys import key_for
+from tests.tools.products import each_row
 
 NOW = 1_800_000_000
 ISSUER = "https://auth.example.com"
@@ -31,7 +32,7 @@ def refused(raw, **kwargs):
     return caught.value.reason
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("revoked", "covered"),
     [
         ({}, False),

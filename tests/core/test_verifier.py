@@ -10,6 +10,7 @@ from django_jwtauth._core import jws
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.verifier import AccessToken, Verifier, verify_any
+from tests.tools.products import each_row
 from tests.tools.tokens import CLAIMS, KEY, NOW, TEXTS, claims, make, raw_token, refused, token
 
 # What passes
@@ -35,7 +36,7 @@ def test_an_access_token_hides_its_ids_and_claims_from_its_repr_and_can_be_compa
     assert not [text for text in ("ada@", "token-1", token()) if text in repr(first)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("aud", "accepted"),
     [
         (CLAIMS["aud"], CLAIMS["aud"]),
@@ -79,8 +80,8 @@ TIMES = {
 }
 
 
-@pytest.mark.parametrize("value", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("name", ["iss", "sub", "client_id", "jti", "sid", "scope", "acr", "aud"])
+@each_row("value", TEXTS.values(), ids=TEXTS)
+@each_row("name", ["iss", "sub", "client_id", "jti", "sid", "scope", "acr", "aud"])
 def test_a_text_claim_that_is_missing_or_no_clean_text_is_refused(name, value):
     if (name in ("scope", "acr") and value is ...) or (name == "aud" and value == ["1"]):
         assert make(audience="1" if name == "aud" else CLAIMS["aud"]).verify(token(**{name: value}), now=NOW)
@@ -88,8 +89,8 @@ def test_a_text_claim_that_is_missing_or_no_clean_text_is_refused(name, value):
     assert refused(make(), token(**{name: value})) == "invalid"
 
 
-@pytest.mark.parametrize("value", TIMES.values(), ids=TIMES)
-@pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
+@each_row("value", TIMES.values(), ids=TIMES)
+@each_row("name", ["exp", "iat", "nbf", "auth_time"])
 def test_a_time_that_is_missing_or_no_json_integer_is_refused(name, value):
     if name in ("nbf", "auth_time") and value is ...:
         assert make().verify(token(**{name: value}), now=NOW)
@@ -122,12 +123,12 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(("changes", "reason"), OTHERS.values(), ids=OTHERS)
+@each_row(("changes", "reason"), OTHERS.values(), ids=OTHERS)
 def test_claims_that_are_not_for_us_are_refused(changes, reason):
     assert refused(make(), token(**changes)) == reason
 
 
-@pytest.mark.parametrize(
+@each_row(
     "payload",
     [
         json.dumps(CLAIMS)[:-1].encode() + b',"exp":%d}' % (NOW + 290),
@@ -155,7 +156,7 @@ def test_other_tokens_of_the_same_key_are_no_access_tokens(typ):
 REFRESH_CLAIMS = {"iss": "i", "aud": "i", "sid": "s", "jti": "j", "iat": 1, "exp": 2, "gen": 0}
 
 
-@pytest.mark.parametrize("gen", [..., None, -1, 2**31, True, 1.0, "1", [1]], ids=repr)
+@each_row("gen", [..., None, -1, 2**31, True, 1.0, "1", [1]], ids=repr)
 def test_a_generation_is_a_small_json_integer(gen):
     def check(**changes):
         claims = {name: value for name, value in {**REFRESH_CLAIMS, **changes}.items() if value is not ...}
@@ -186,8 +187,8 @@ EDGES = {
 }
 
 
-@pytest.mark.parametrize(("changes", "leeway", "lifetime", "good", "bad"), EDGES.values(), ids=EDGES)
-@pytest.mark.parametrize("cache_size", [0, 10])
+@each_row(("changes", "leeway", "lifetime", "good", "bad"), EDGES.values(), ids=EDGES)
+@each_row("cache_size", [0, 10])
 def test_times_count_to_the_second(changes, leeway, lifetime, good, bad, cache_size):
     verifier = make(
         leeway=timedelta(seconds=leeway),
@@ -228,7 +229,7 @@ def test_a_verifier_needs_an_issuer_and_an_audience(changes):
         make(**changes)
 
 
-@pytest.mark.parametrize("algorithms", [[], ["HS256"], ["none"], ["ES256", "HS512"], ["es256"]], ids=repr)
+@each_row("algorithms", [[], ["HS256"], ["none"], ["ES256", "HS512"], ["es256"]], ids=repr)
 def test_only_asymmetric_algorithms_are_trusted(algorithms):
     with pytest.raises(ValueError, match="The algorithms are some of ES256,"):
         make(algorithms=algorithms)

@@ -6,6 +6,7 @@ import pytest
 
 from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.verifier import Verifier
+from tests.tools.products import each_row
 
 KEY = Key.generate("ES256")
 VERIFIER = {
@@ -24,7 +25,7 @@ VERIFIER = {
 }
 
 
-@pytest.mark.parametrize("name", VERIFIER)
+@each_row("name", VERIFIER)
 def test_a_verifier(name):
     with pytest.raises(TypeError, match=rf"^{name} must be an? .*, not (None|an object of the type '\w+')\.$"):
         Verifier(**{"issuer": "https://auth.example.com", "audience": "orders", name: VERIFIER[name]})
@@ -42,7 +43,7 @@ def test_what_is_right_is_taken():
     assert len(KeySet(key for key in [KEY])) == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("make", "sentence"),
     [
         (lambda: KeySet(KEY), "keys must be a list of keys, not an object of the type 'Key'."),

@@ -35,6 +35,7 @@ from django_jwtauth.keys import Key, KeySet
 from django_jwtauth.request_info import client_address
 from tests.interop import table
 from tests.tools.docs import DOCS, FENCE, ROOT, first_words, page, rows, section
+from tests.tools.products import each_row
 
 PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 BLOCKS = [
@@ -87,7 +88,7 @@ def test_the_settings_page_describes_each_setting_once_and_no_other():
     assert sorted(re.findall(r"^### `(\w+)`$", page("docs/settings.md"), re.MULTILINE)) == known
 
 
-@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.key)
+@each_row("setting", conf.SETTINGS, ids=lambda setting: setting.key)
 def test_the_settings_page_gives_type_and_default_of_each_setting_as_the_code_does(setting):
     about = section(page("docs/settings.md"), f"### `{setting.key}`")
     assert re.findall(r"^- \*\*Type:\*\* (.*)$", about, re.MULTILINE) == [setting.kind.words]
@@ -272,7 +273,7 @@ def test_the_readme_s_commands_stand_on_one_line_each():
     assert (ROOT / ".ci" / "test").read_text().splitlines()[-1] == commands[-1]  # what is run for each change
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@each_row("block", BLOCKS)
 def test_python_in_the_papers_compiles_and_names_what_there_is(block):
     tree = ast.parse(block)
     for node in ast.walk(tree):
@@ -283,7 +284,7 @@ def test_python_in_the_papers_compiles_and_names_what_there_is(block):
             assert {ast.literal_eval(key) for key in node.value.keys} <= {setting.key for setting in conf.SETTINGS}
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
+@each_row("path", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(path):
     for target, anchor in re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#?([^)\s]*)\)", path.read_text("utf-8")):
         found = path.parent / target if target else path

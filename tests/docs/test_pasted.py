@@ -6,6 +6,7 @@ import pytest
 
 from tests.tools.docs import DOCS, FENCE, ROOT, page
 from tests.tools.processes import run_script
+from tests.tools.products import each_row
 
 PAGES = ["README.md", "docs/quickstart.md"]
 PROMPT = re.compile(r"^ *(?:[$%>]|>>>|\.\.\.|\(\.?venv\).*) \S", re.MULTILINE)
@@ -65,7 +66,7 @@ def test_the_urls_are_added_to_those_of_the_project(name):
     assert "api/auth/" in [str(entry.pattern) for entry in added]
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")]), ids=lambda path: path.name)
+@each_row("path", sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")]), ids=lambda path: path.name)
 def test_no_block_has_a_prompt_that_would_be_copied_with_it(path):
     blocks = ANY_FENCE.findall(path.read_text("utf-8"))
     assert [block for language, block in blocks if PROMPT.search(block) or not language] == []

@@ -4,10 +4,9 @@ import ast
 import functools
 import re
 
-import pytest
-
 from tests.tools.docs import page, rows, section
 from tests.tools.processes import ROOT
+from tests.tools.products import each_row
 
 PAGE = page("docs/standards.md")
 STATES = {"met", "partly", "not met", "yours", "n/a"}
@@ -50,7 +49,7 @@ def functions_in(file):
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-@pytest.mark.parametrize("name", REQUIREMENTS)
+@each_row("name", REQUIREMENTS)
 def test_each_requirement_of_a_standard_is_there_once(name):
     assert [cells[0] for cells in requirements(name)] == REQUIREMENTS[name]
 
@@ -59,7 +58,7 @@ def test_no_other_standard_is_there():
     assert len(re.findall(r"^## ", PAGE, re.MULTILINE)) == len(REQUIREMENTS)
 
 
-@pytest.mark.parametrize("name", REQUIREMENTS)
+@each_row("name", REQUIREMENTS)
 def test_what_is_met_has_tests_and_what_is_not_has_a_reason(name):
     for number, requirement, state, remark, tests in requirements(name):
         assert requirement, number

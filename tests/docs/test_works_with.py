@@ -4,10 +4,9 @@ import ast
 import configparser
 import re
 
-import pytest
-
 from tests.tools.docs import page, section
 from tests.tools.processes import ROOT
+from tests.tools.products import each_row
 from tests.works_with import table
 
 
@@ -23,7 +22,7 @@ def test_each_heading_of_the_page_belongs_to_a_row():
     assert set(headings) == {row.lines for row in table.ROWS.values() if row.lines and ".md" not in row.lines}
 
 
-@pytest.mark.parametrize("package", table.ROWS)
+@each_row("package", table.ROWS)
 def test_each_row_has_tests(package):
     where, prefix = table.ROWS[package].tests.split("::")
     files = sorted((ROOT / where).rglob("test_*.py")) or [ROOT / where]
@@ -31,7 +30,7 @@ def test_each_row_has_tests(package):
     assert [name for name in names if name.startswith(prefix)]
 
 
-@pytest.mark.parametrize("package", table.ROWS)
+@each_row("package", table.ROWS)
 def test_tox_installs_the_version_of_each_row(package):
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")

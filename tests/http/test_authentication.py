@@ -26,6 +26,7 @@ from django_jwtauth.models import RefreshToken
 from django_jwtauth.refusals import MESSAGES, error_body
 from django_jwtauth.verifier import AccessToken
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 BOTH = pytest.mark.parametrize("url", ["/whoami/", "/stateless/"], ids=["stateful", "stateless"])
 PLAIN = 'Bearer realm="api"'
@@ -40,7 +41,7 @@ def add_tenant(user, *, request, session):
 
 
 @BOTH
-@pytest.mark.parametrize(
+@each_row(
     "header",
     ["Bearer {}", "bearer {}", "BEARER {}", "bEaReR {}", "Bearer  {}", " Bearer {} "],
     ids=["usual", "lower", "upper", "mixed", "two-spaces", "surrounding-spaces"],
@@ -50,7 +51,7 @@ def test_a_bearer_header_authenticates(client, pair, url, header):
 
 
 @BOTH
-@pytest.mark.parametrize(
+@each_row(
     "header",
     [None, "", " ", "Basic YWRhOng=", "Bearer\t{}", "Bearer:{}", "Bearertoken", "{}", "Token {}", "\u00a0Bearer {}"],
 )
@@ -63,7 +64,7 @@ def test_any_other_header_is_ignored(client, pair, url, header):
 
 
 @BOTH
-@pytest.mark.parametrize(
+@each_row(
     ("header", "challenge"),
     [
         ("Bearer", PLAIN),
@@ -84,7 +85,7 @@ def test_a_bearer_header_that_is_not_two_words_is_refused(client, pair, url, hea
 
 
 @BOTH
-@pytest.mark.parametrize("token", ["\xfc", "a.b.c", "{}=", "{}.", "x" * 5000, "\x00"])
+@each_row("token", ["\xfc", "a.b.c", "{}=", "{}.", "x" * 5000, "\x00"])
 def test_a_bad_token_is_401_with_code_and_reason_and_costs_no_query(client, pair, url, token):
     with CaptureQueriesContext(connection) as queries:
         response = client.get(url, HTTP_AUTHORIZATION=f"Bearer {token.format(pair.access)}")
@@ -257,7 +258,7 @@ def test_a_realm_can_be_chosen(pair):
     assert Shop().authenticate_header(RequestFactory().get("/")) == 'Bearer realm="shop"'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "detail"),
     [(InvalidTokenError(reason), text) for reason, text in MESSAGES.items()]
     + [

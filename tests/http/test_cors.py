@@ -8,6 +8,7 @@ from django_jwtauth.keys import Key
 from tests.tools.browser_views import ACROSS, FOREIGN, PAGE
 from tests.tools.cookie_jar import ACCESS, REFRESH, RIGHT, Browser
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 pytestmark = pytest.mark.django_db
 METHODS = {
@@ -53,7 +54,7 @@ def test_no_endpoint_was_forgotten_here():
     assert sorted(str(entry.pattern) for entry in ours.url_patterns) == sorted(METHODS)
 
 
-@pytest.mark.parametrize("path", METHODS)
+@each_row("path", METHODS)
 def test_preflight(path):
     url = "/auth/" + path.replace("<uuid:pk>", "00000000-0000-4000-8000-000000000000")
     answer = preflight(url, METHODS[path], "authorization, content-type, x-csrftoken")
@@ -66,7 +67,7 @@ def test_preflight(path):
     assert not any(name in refused for name in ALLOW)
 
 
-@pytest.mark.parametrize("path", METHODS)
+@each_row("path", METHODS)
 def test_a_page_may_read_the_answer_also_one_that_refuses(path):
     url = "/auth/" + path.replace("<uuid:pk>", "00000000-0000-4000-8000-000000000000")
     answer = Browser(origin=PAGE).send(METHODS[path], url, {})
@@ -129,9 +130,9 @@ def lines(response, name):
 
 
 @pytest.mark.usefixtures("documents")
-@pytest.mark.parametrize("url", DOCUMENTS)
-@pytest.mark.parametrize("regex", ["^.*$", "^/(auth|whoami)/"], ids=["everywhere", "api-only"])
-@pytest.mark.parametrize("origin", [FOREIGN, "null", "", PAGE])
+@each_row("url", DOCUMENTS)
+@each_row("regex", ["^.*$", "^/(auth|whoami)/"], ids=["everywhere", "api-only"])
+@each_row("origin", [FOREIGN, "null", "", PAGE])
 def test_the_documents_are_open_to_all(cors, url, regex, origin):
     cors.CORS_URLS_REGEX = regex
     browser = Browser(origin=origin)

@@ -23,6 +23,7 @@ from django.test import override_settings
 from django_jwtauth import counting
 from django_jwtauth.throttling import LoginThrottle
 from tests.tools import caches
+from tests.tools.products import each_row
 from tests.tools.throttles import attempt, rates, request
 
 FILES, REDIS = FileBasedCache(".pytest_tmp/counts", {}), RedisCache("redis://127.0.0.1:1", {})
@@ -35,7 +36,7 @@ def file_cache(tmp_path):
         yield
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("backend", "expected"),
     [
         (LocMemCache("x", {}), True),

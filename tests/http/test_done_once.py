@@ -15,6 +15,7 @@ from django_jwtauth.request_info import user_agent
 from django_jwtauth.secret import Secret
 from django_jwtauth.views import TokenRefreshView
 from tests.tools.http import REFRESH
+from tests.tools.products import each_row
 from tests.tools.sessions import age_of_code, refresh_token
 
 # The refresh token of a request
@@ -95,8 +96,8 @@ def verdict(field, value):
     return True, value.reveal() if isinstance(value, Secret) else value
 
 
-@pytest.mark.parametrize("kind", OURS)
-@pytest.mark.parametrize("value", [..., *VALUES], ids=ascii)
+@each_row("kind", OURS)
+@each_row("value", [..., *VALUES], ids=ascii)
 def test_our_fields_judge_as_rest_frameworks_do(kind, value):
     ours, theirs = (verdict(field, value) for field in OURS[kind])
     assert ours == theirs
@@ -120,7 +121,7 @@ def test_each_serializer_has_fields_of_its_own():
 # What the client takes, and who it is
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("accept", "query"),
     [
         (None, ""),

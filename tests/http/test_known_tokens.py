@@ -15,6 +15,7 @@ from django_jwtauth.authentication import (
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
 from tests.tools import clocks
+from tests.tools.products import each_row
 
 BOTH = pytest.mark.parametrize("used", [JWTAuthentication, StatelessJWTAuthentication], ids=["stateful", "stateless"])
 KEYS = {"SIGNING_KEYS": [{"alg": "HS256", "secret": "a good secret of thirty-two bytes"}]}
@@ -168,7 +169,7 @@ def test_a_token_that_has_become_too_long_is_refused(used, user):
 
 
 @BOTH
-@pytest.mark.parametrize(
+@each_row(
     ("form", "expected"),
     [
         ("bearer {}", "accepted"),

@@ -4,6 +4,7 @@ import pytest
 
 from django_jwtauth import urls
 from tests.tools.http import RIGHT, TOKEN, bearer
+from tests.tools.products import each_row
 from tests.tools.well_known import each_document, jwtauth
 
 
@@ -14,7 +15,7 @@ def _login_required(settings):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("method", ["get", "head", "options", "post"])
+@each_row("method", ["get", "head", "options", "post"])
 @each_document
 def test_the_public_documents_are_public(client, settings, url, method):
     settings.JWTAUTH = jwtauth("ES256")
@@ -23,7 +24,7 @@ def test_the_public_documents_are_public(client, settings, url, method):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("pattern", urls.urlpatterns, ids=lambda pattern: pattern.name)
+@each_row("pattern", urls.urlpatterns, ids=lambda pattern: pattern.name)
 def test_no_endpoint_is_redirected(client, pattern):
     url = "/auth/" + str(pattern.pattern).replace("<uuid:pk>", "0b0d3ae0-6c1c-4a8e-9a0e-3f2f6f7e6c11")
     for method in ("get", "post", "delete"):

@@ -25,6 +25,7 @@ from django_jwtauth.browser_views import BROWSER
 from django_jwtauth.models import RefreshToken
 from django_jwtauth.serializers import TokenSerializer
 from tests.tools.http import REFRESH, RIGHT, TOKEN, bearer
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 PASSWORD = {"grant_type": "password", **RIGHT}
@@ -107,7 +108,7 @@ def test_the_refresh_endpoint_supports_no_other_grant(user):
     assert_error(ask(PASSWORD, REFRESH), "unsupported_grant_type")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         {"grant_type": "password"},

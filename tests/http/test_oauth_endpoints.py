@@ -17,6 +17,7 @@ from django_jwtauth.database import epoch
 from django_jwtauth.keys import Key
 from django_jwtauth.models import BlacklistedToken, RefreshToken
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 REVOKE, INTROSPECT = "/auth/token/revoke/", "/auth/token/introspect/"
 HOUR = datetime.timedelta(hours=1)
@@ -177,8 +178,8 @@ def text(bad, pair):
     return bad if isinstance(bad, str) else bad(pair)
 
 
-@pytest.mark.parametrize("bad", BAD, **ids)
-@pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "nonsense"])
+@each_row("bad", BAD, **ids)
+@each_row("hint", ["", "access_token", "refresh_token", "nonsense"])
 def test_an_invalid_token_is_200_changes_nothing_and_costs_no_query(
     client, pair, logged_out, django_assert_num_queries, bad, hint
 ):
@@ -226,8 +227,8 @@ def caller(user):
     return client
 
 
-@pytest.mark.parametrize("url", [REVOKE, INTROSPECT])
-@pytest.mark.parametrize(
+@each_row("url", [REVOKE, INTROSPECT])
+@each_row(
     ("body", "field"),
     [
         ({}, "token"),
@@ -249,8 +250,8 @@ def test_a_request_without_a_usable_token_is_an_oauth_error(caller, url, body, f
     assert response["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("url", [REVOKE, INTROSPECT])
-@pytest.mark.parametrize(
+@each_row("url", [REVOKE, INTROSPECT])
+@each_row(
     ("body", "content_type", "status"),
     [
         ("{", "application/json", 400),
@@ -395,8 +396,8 @@ def test_a_refresh_token_for_acting_as_a_new_superuser_is_not_active(caller, use
     assert caller.post(INTROSPECT, {**body, "token": own.refresh}).json()["active"] is True
 
 
-@pytest.mark.parametrize("bad", BAD + NEED_A_QUERY, **ids)
-@pytest.mark.parametrize("hint", ["", "access_token", "refresh_token", "nonsense"])
+@each_row("bad", BAD + NEED_A_QUERY, **ids)
+@each_row("hint", ["", "access_token", "refresh_token", "nonsense"])
 def test_an_invalid_token_is_not_active(caller, pair, bad, hint):
     before, body = rows(), json.dumps({"token": text(bad, pair), "token_type_hint": hint})
     response = caller.post(INTROSPECT, body, content_type="application/json")

@@ -39,6 +39,7 @@ from tests.tools.cookie_jar import ACCESS, Browser
 from tests.tools.cookie_jar import REFRESH as REFRESH_COOKIE
 from tests.tools.database import database_away
 from tests.tools.http import BLACKLIST, LOGOUT, LOGOUT_ALL, REFRESH, RIGHT, SESSIONS, TOKEN, VERIFY, bearer
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 REVOKE, INTROSPECT = "/auth/token/revoke/", "/auth/token/introspect/"
@@ -296,13 +297,13 @@ PERMANENT = {
 }
 
 
-@pytest.mark.parametrize(("kind", "args", "attributes"), TEMPORARY.values(), ids=TEMPORARY.keys())
+@each_row(("kind", "args", "attributes"), TEMPORARY.values(), ids=TEMPORARY.keys())
 def test_what_a_second_attempt_may_mend_is_an_outage(kind, args, attributes):
     error = as_django_raises(kind, *args, cause=driver_error(**attributes))
     assert outages.outage(error) is error
 
 
-@pytest.mark.parametrize(("kind", "args", "attributes"), PERMANENT.values(), ids=PERMANENT.keys())
+@each_row(("kind", "args", "attributes"), PERMANENT.values(), ids=PERMANENT.keys())
 def test_what_a_project_must_mend_is_none(kind, args, attributes):
     error = as_django_raises(kind, *args, cause=driver_error(**attributes))
     assert outages.outage(error) is None

@@ -11,6 +11,7 @@ from django_jwtauth import sessions
 from django_jwtauth.authentication import StatelessJWTAuthentication
 from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLogin, RequireACR
 from tests.tools.permissions import BOTH, METHODS, NOT_ALLOWED, PLAIN, Role, ask, token, verdict, view
+from tests.tools.products import each_row
 
 # Scopes
 
@@ -30,7 +31,7 @@ SCOPES = [
 
 
 @BOTH
-@pytest.mark.parametrize(("permission", "scope", "allowed"), SCOPES)
+@each_row(("permission", "scope", "allowed"), SCOPES)
 def test_scopes_are_compared_as_they_are(user, authentication, permission, scope, allowed):
     asked = view(IsAuthenticated, permission, authentication=authentication)
     assert verdict(asked, sessions.start(user, scope=scope).access) == ("200" if allowed else "403 insufficient_scope")
@@ -122,7 +123,7 @@ CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize(("values", "claim", "allowed"), CLAIMS)
+@each_row(("values", "claim", "allowed"), CLAIMS)
 def test_a_claim_must_be_one_of_the_values_and_of_their_type(user, values, claim, allowed):
     raw = token(user, org=... if claim is ABSENT else claim)
     response = ask(view(HasClaim("org", *values), authentication=StatelessJWTAuthentication), raw)
@@ -195,7 +196,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
+@each_row(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
 def test_a_token_with_odd_claims_never_makes_an_error_of_the_server(user, name, value):
     asked = view(RecentLogin(max_age=60), authentication=StatelessJWTAuthentication)
     assert verdict(asked, token(user, **{name: value})) == "401 invalid_token"

@@ -20,6 +20,7 @@ from django_jwtauth.permissions import HasAnyScope, HasClaim, HasScope, RecentLo
 from django_jwtauth.verifier import AccessToken
 from tests.tools.http import bearer
 from tests.tools.permissions import BOTH, PLAIN, ClosedObject, Nobody, ask, token, verdict, view
+from tests.tools.products import each_row
 
 # Without a token
 
@@ -27,7 +28,7 @@ ALL = [HasScope("a"), HasAnyScope("a"), HasScope(POST="a"), HasClaim("sub"), Rec
 
 
 @BOTH
-@pytest.mark.parametrize("permission", ALL)
+@each_row("permission", ALL)
 def test_a_request_without_a_token_is_a_401(db, authentication, permission):
     for asked in (view(permission, authentication=authentication), view(IsAuthenticated, permission)):
         response = ask(asked)
@@ -163,7 +164,7 @@ def test_a_class_of_ones_own_needs_to_say_what_it_accepts(user, rf):
 # Wrong arguments
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("factory", "arguments", "named"),
     [
         (HasScope, {}, {}),

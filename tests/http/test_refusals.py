@@ -20,6 +20,7 @@ from django_jwtauth.refusals import Unavailable
 from tests.tools.database import failing_reads
 from tests.tools.http import LOGOUT, LOGOUT_ALL, REFRESH, RIGHT, SESSIONS, TOKEN, assert_refused, bearer
 from tests.tools.http import urls_and_methods as endpoints
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 PLAIN = 'Bearer realm="api"'
@@ -183,7 +184,7 @@ def test_a_view_with_a_realm_of_its_own_names_it(client, user):
 # A project's own views
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "status", "header", "body"),
     [
         (InvalidTokenError("revoked"), 401, ("WWW-Authenticate", PLAIN), {"code": "token_not_valid"}),
@@ -201,7 +202,7 @@ def test_a_view_with_a_realm_of_its_own_names_it(client, user):
     ],
     ids=lambda value: value.reason if isinstance(value, errors.JWTAuthError) else "",
 )
-@pytest.mark.parametrize("authentication", [[], [SessionAuthentication], [JWTAuthentication]])
+@each_row("authentication", [[], [SessionAuthentication], [JWTAuthentication]])
 def test_our_errors_in_a_projects_view_are_answered(client, error, status, header, body, authentication):
     view = Raising.as_view(error=error, authentication_classes=authentication)
     with WithRoutes(path("raising/", view)):
@@ -272,8 +273,8 @@ def test_our_own_views_answer_503_too(client, pair, enveloped):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("content_type", ["application/json", "text/xml", "application/json; charset=nonsense", ""])
-@pytest.mark.parametrize(
+@each_row("content_type", ["application/json", "text/xml", "application/json; charset=nonsense", ""])
+@each_row(
     "url",
     [*dict.fromkeys(url for url, _ in endpoints()), *(f"/auth/browser/{name}/" for name in ("login", "refresh"))],
 )

@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 from django_jwtauth import serializers, views
 from django_jwtauth.secret import RevealedText, Secret
 from tests.tools.http import RIGHT
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 KINDS = (
@@ -58,7 +59,7 @@ def test_what_is_read_directly_is_what_the_serializer_would_make_of_it(kind, dat
     assert_read_alike(kind, data)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "data"),
     [
         (serializers.TokenSerializer, {"username": "ada", "password": "a\0b"}),

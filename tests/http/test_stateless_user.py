@@ -20,6 +20,7 @@ from django_jwtauth.errors import ClaimsHookError
 from django_jwtauth.verifier import AccessToken
 from tests.tools.issuers import AUDIENCE, Issuer, Server
 from tests.tools.processes import conversation
+from tests.tools.products import each_row
 
 HOOKS = [f"django_jwtauth.hooks.{name}" for name in ("groups", "permissions", "staff")]
 
@@ -152,7 +153,7 @@ def test_too_many_permissions_are_an_error_that_names_the_hook(editor, hooks):
 ODD = [None, True, 1, 1.5, "auth.view_user", {"auth.view_user": True}, [["auth.view_user"]], [None, 1, {}], [], ""]
 
 
-@pytest.mark.parametrize("value", ODD, ids=str)
+@each_row("value", ODD, ids=str)
 def test_a_claim_that_is_not_a_list_of_names_gives_no_rights(value):
     user = user_with(permissions=value, groups=value)
     assert (user.groups, user.get_all_permissions()) == ((), set())
@@ -160,7 +161,7 @@ def test_a_claim_that_is_not_a_list_of_names_gives_no_rights(value):
     assert user.has_perms(["auth.view_user"]) is False
 
 
-@pytest.mark.parametrize("value", [None, 1, 1.0, "true", "True", [True], {"a": True}, False], ids=repr)
+@each_row("value", [None, 1, 1.0, "true", "True", [True], {"a": True}, False], ids=repr)
 def test_only_true_is_true(value):
     user = user_with(is_staff=value, is_superuser=value)
     assert (user.is_staff, user.is_superuser, user.has_perm("auth.view_user")) == (False, False, False)
@@ -175,7 +176,7 @@ def test_names_in_a_list_count_whatever_else_is_in_it():
 OWN = [name for name in dir(StatelessUser) if name not in ("is_staff", "is_superuser", "groups")]
 
 
-@pytest.mark.parametrize("name", OWN)
+@each_row("name", OWN)
 def test_no_claim_replaces_an_attribute_of_the_class(name):
     plain, hostile = user_with(), user_with(**{name: "mallory"})
     found, wanted = getattr(hostile, name, None), getattr(plain, name, None)
@@ -189,7 +190,7 @@ def test_no_claim_replaces_an_attribute_of_the_class(name):
     assert hostile.has_perm("mallory") is False
 
 
-@pytest.mark.parametrize("name", ["__class__", "__dict__", "__html__", "__len__", "_meta", "_state", "__getstate__"])
+@each_row("name", ["__class__", "__dict__", "__html__", "__len__", "_meta", "_state", "__getstate__"])
 def test_claims_with_an_underscore_in_front_are_no_attributes(name):
     assert getattr(user_with(**{name: "mallory"}), name, None) != "mallory"
     assert isinstance(user_with(**{name: "mallory"}), StatelessUser)
@@ -251,7 +252,7 @@ def render(template, **context):
     return Engine().from_string(template).render(Context(context))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("template", "expected"),
     [
         ("{{ user }}", "ada"),

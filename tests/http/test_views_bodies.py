@@ -29,6 +29,7 @@ from tests.tools.http import (
     rows,
     urls_and_methods,
 )
+from tests.tools.products import each_row
 
 WRONG = {"username": "ada", "password": "wrong"}
 # Whatever bytes arrive
@@ -37,7 +38,7 @@ WRONG = {"username": "ada", "password": "wrong"}
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "content_type", "status"),
     [
         pytest.param(b"{", "application/json", 400, id="broken-json"),
@@ -62,7 +63,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
         pytest.param(b"{}", "nonsense", 415, id="no-media-type"),
     ],
 )
-@pytest.mark.parametrize("url", [TOKEN, REFRESH, VERIFY, BLACKLIST])
+@each_row("url", [TOKEN, REFRESH, VERIFY, BLACKLIST])
 def test_a_body_that_cannot_be_read_is_a_4xx(db, url, body, content_type, status, caplog):
     response = APIClient(raise_request_exception=False).post(url, body, content_type=content_type)
     assert response.status_code == status

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from django_jwtauth import sessions, views
 from django_jwtauth.models import RefreshToken
 from tests.tools.http import REFRESH, RIGHT, TOKEN, assert_refused, bearer, urls_and_methods
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 HOUR = datetime.timedelta(hours=1)
@@ -82,7 +83,7 @@ class OverriddenDispatch(views.TokenRefreshView):
         return super().dispatch(request, *args, **kwargs)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "view",
     [resolve(url).func for url, method in urls_and_methods() if method == "get"] + [OverriddenDispatch.as_view()],
     ids=lambda view: view.cls.__name__,

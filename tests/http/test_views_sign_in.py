@@ -24,6 +24,7 @@ from tests.tools.http import (
     assert_refused,
     bearer,
 )
+from tests.tools.products import each_row
 from tests.tools.routes import WithRoutes
 
 WRONG = {"username": "ada", "password": "wrong"}
@@ -60,7 +61,7 @@ def test_token_answers_have_exactly_these_members(client, user, pair, url):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
+@each_row(
     ("url", "body", "fields"),
     [
         pytest.param(TOKEN, {}, {"username", "password"}, id="sign-in-empty"),

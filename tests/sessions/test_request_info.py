@@ -9,11 +9,12 @@ from django.test import RequestFactory
 
 from django_jwtauth import request_info
 from django_jwtauth.models import RefreshToken
+from tests.tools.products import each_row
 
 CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("peer", "forwarded", "num_proxies", "address"),
     [
         ("203.0.113.7", None, 0, "203.0.113.7"),
@@ -42,7 +43,7 @@ def test_the_address_of_the_client(peer, forwarded, num_proxies, address):
     assert found == (address and ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "address"),
     [
         ("203.0.113.7:51234", "203.0.113.7"),
@@ -96,7 +97,7 @@ def forwarded(num_proxies, /, *, header=None, **meta):
     return found and str(found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "num_proxies", "address"),
     [
         ("6.6.6.6, 203.0.113.7:22", 1, "203.0.113.7"),
@@ -119,7 +120,7 @@ def test_a_client_can_neither_choose_its_address_nor_hide_it(sent, num_proxies, 
     assert forwarded(num_proxies, HTTP_X_FORWARDED_FOR=sent) == address
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "num_proxies", "address"),
     [
         ("for=203.0.113.7", 1, "203.0.113.7"),
@@ -164,7 +165,7 @@ def test_of_two_headers_only_the_one_that_the_proxies_write_is_believed():
     assert forwarded(1, header="X-Forwarded-For", HTTP_FORWARDED="for=198.51.100.1") == "10.0.0.1"
 
 
-@pytest.mark.parametrize("character", ['"', "\\", ",", '\\"', ";a=", 'a="', "[", ":1"])
+@each_row("character", ['"', "\\", ",", '\\"', ";a=", 'a="', "[", ":1"])
 def test_a_long_header_takes_no_long_time(character):
     began = time.process_time()
     for name in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"):
@@ -178,7 +179,7 @@ def test_without_a_request_nothing_is_known():
     assert request_info.user_agent(None) == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("address", "private"),
     [
         ("127.0.0.1", True),
@@ -200,7 +201,7 @@ def test_private_addresses_are_those_of_local_networks(address, private):
     assert request_info.is_private(ipaddress.ip_address(address)) is private
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("header", "kept"),
     [
         ("curl/8.5.0", "curl/8.5.0"),
@@ -216,7 +217,7 @@ def test_the_user_agent_is_cut_and_has_no_control_characters(header, kept):
     assert request_info.user_agent(RequestFactory().get("/", HTTP_USER_AGENT=header)) == kept
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "name"),
     [
         (CHROME.format("Windows NT 10.0; Win64; x64"), "Chrome on Windows"),
@@ -253,7 +254,7 @@ def test_a_device_is_summarized(text, name):
 NOW = 1_900_000_000.5
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "seconds"),
     [
         ("t=1899999990.500", 10),

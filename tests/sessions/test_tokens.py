@@ -13,6 +13,7 @@ from django_jwtauth.database import database_now
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import b64url_decode
 from django_jwtauth.models import RefreshToken
+from tests.tools.products import each_row
 
 SECOND = datetime.timedelta(seconds=1)
 
@@ -143,7 +144,7 @@ def _soon(**delta):
     return int((datetime.datetime.now(datetime.UTC) + datetime.timedelta(**delta)).timestamp())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("changes", "reason"),
     [
         ({"iss": "https://other.example"}, "wrong_issuer"),

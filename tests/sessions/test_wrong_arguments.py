@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from django_jwtauth import sessions
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.models import RefreshToken
+from tests.tools.products import each_row
 
 pytestmark = pytest.mark.django_db
 OBJECT = "an object of the type"
@@ -32,7 +33,7 @@ REFRESH = {
 }
 
 
-@pytest.mark.parametrize("name", START)
+@each_row("name", START)
 def test_start(user, name):
     value, sentence = START[name]
     with pytest.raises((TypeError, ValueError)) as caught:

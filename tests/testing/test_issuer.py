@@ -14,6 +14,7 @@ from django_jwtauth.test import FAULTS, Issuer, JWTClient, sign_in
 from django_jwtauth.verifier import Verifier
 from tests.tools.http import bearer
 from tests.tools.processes import run_script
+from tests.tools.products import each_row
 
 AUTH, ORDERS = "https://auth.example.com", "https://orders.example.com"
 EVERYWHERE = {
@@ -55,7 +56,7 @@ def test_its_tokens_are_accepted_for_what_they_say(issuer, client, django_db_blo
     assert client.get("/stateless/", headers=issuer.headers("42")).status_code == 200
 
 
-@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+@each_row(("fault", "reason"), FAULTS.items())
 def test_a_fault_is_refused_for_its_reason(issuer, entry, client, fault, reason):
     if fault == "revoked" and entry.get("revocations_url", "") is None:
         with pytest.raises(ValueError, match="has no revocation list"):

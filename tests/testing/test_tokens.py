@@ -12,6 +12,7 @@ from django_jwtauth.keys import Key
 from django_jwtauth.models import RefreshToken
 from django_jwtauth.test import FAULTS, Issuer, force_authenticate, make_token, sign_in, stateless_user
 from tests.tools.http import bearer
+from tests.tools.products import each_row
 
 EARLIER = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 SAID = {
@@ -55,8 +56,8 @@ def test_somebody_may_act_as_the_user(user, client):
     assert "auth_time" not in claims
 
 
-@pytest.mark.parametrize("path", ["/whoami/", "/stateless/"])
-@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+@each_row("path", ["/whoami/", "/stateless/"])
+@each_row(("fault", "reason"), FAULTS.items())
 def test_a_fault_is_refused_for_its_reason(user, client, fault, reason, path):
     token = make_token(user, fault=fault, **SAID)
     response = client.get(path, **bearer(token))

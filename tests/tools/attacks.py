@@ -117,6 +117,7 @@ def pieces_of(text, raw):
 
 
 def assert_refused_everywhere(raw, names=DELIVERIES):
+    client = APIClient()
     for name in names:
-        response = DELIVERIES[name](APIClient(), raw)
+        response = DELIVERIES[name](client, raw)
         assert_says_nothing(response, raw)

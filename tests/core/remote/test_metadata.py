@@ -15,6 +15,7 @@ from django_jwtauth.verifier import Verifier, verify_any
 from tests.tools.issuers import AUDIENCE, PATIENCE, Answer, Issuer, Server, as_json, read_anew
 from tests.tools.keys import key_for
 from tests.tools.polling import failures_of, thread_of
+from tests.tools.products import each_row
 from tests.tools.remote import HOUR, refused
 
 # What passes
@@ -106,7 +107,7 @@ BAD_URLS = {
 }
 
 
-@pytest.mark.parametrize(("options", "message"), BAD_URLS.values(), ids=BAD_URLS)
+@each_row(("options", "message"), BAD_URLS.values(), ids=BAD_URLS)
 def test_urls_that_cannot_be_trusted_are_refused_at_once(options, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         Verifier(**{"issuer": URL, "audience": AUDIENCE, **options})

@@ -5,13 +5,13 @@ from rest_framework.test import APIClient
 
 from tests.tools.attacks import SETUPS, everything
 from tests.tools.odd_requests import CHARSETS, HEADERS, ODD, TYPES
-from tests.tools.products import in_turn
+from tests.tools.products import each_row, in_turn
 
 # The header
 
 
-@pytest.mark.parametrize(("form", "status"), HEADERS.values(), ids=HEADERS)
-@pytest.mark.parametrize("path", ["/whoami/", "/stateless/"])
+@each_row(("form", "status"), HEADERS.values(), ids=HEADERS)
+@each_row("path", ["/whoami/", "/stateless/"])
 def test_the_header_is_bearer_a_space_and_a_token(form, status, path, good):
     response = APIClient().get(path, HTTP_AUTHORIZATION=form.format(good.access))
     assert response.status_code == status
@@ -20,8 +20,8 @@ def test_the_header_is_bearer_a_space_and_a_token(form, status, path, good):
         assert good.access[:20] not in response.content.decode()
 
 
-@pytest.mark.parametrize("name", ["access_token", "token", "authorization", "Authorization", "bearer"])
-@pytest.mark.parametrize("path", ["/whoami/", "/stateless/"])
+@each_row("name", ["access_token", "token", "authorization", "Authorization", "bearer"])
+@each_row("path", ["/whoami/", "/stateless/"])
 def test_a_token_anywhere_but_in_the_header_is_ignored(name, path, good):
     client = APIClient()
     client.cookies[name] = good.access

@@ -6,6 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_jwtauth import revocation_cache
+from tests.tools.products import each_row
 from tests.tools.well_known import CHANGES, DOCUMENTS, LIST, each_document
 
 # All four
@@ -42,7 +43,7 @@ def test_it_needs_no_middleware_and_no_permission(http, settings, url):
 
 @pytest.mark.django_db
 @each_document
-@pytest.mark.parametrize("form", ["{}", "W/{}", "W/{}, {}", '"other", {}', "*"])
+@each_row("form", ["{}", "W/{}", "W/{}, {}", '"other", {}', "*"])
 def test_who_has_it_already_gets_a_304(http, clock, url, form):
     first = http.get(url)
     tag = first["ETag"].removeprefix("W/")
@@ -56,7 +57,7 @@ def test_who_has_it_already_gets_a_304(http, clock, url, form):
 
 @pytest.mark.django_db
 @each_document
-@pytest.mark.parametrize("tag", ['"other"', "nonsense", ""])
+@each_row("tag", ['"other"', "nonsense", ""])
 def test_who_has_another_one_gets_it(http, url, tag):
     assert http.get(url, headers={"If-None-Match": tag}).status_code == 200
 
@@ -73,7 +74,7 @@ def test_head_says_the_same_without_the_document(http, clock, url):
 
 
 @each_document
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "trace"])
+@each_row("method", ["post", "put", "patch", "delete", "trace"])
 def test_other_methods_are_refused_for_pages_to_see(url, method):
     response = getattr(Client(enforce_csrf_checks=True), method)(url)
     assert response.status_code == 405

@@ -7,6 +7,7 @@ from django.test.utils import override_script_prefix
 from django.urls import include, path
 
 from django_jwtauth import views, well_known
+from tests.tools.products import each_row
 from tests.tools.well_known import ISSUER, JWKS, METADATA, jwtauth
 
 # Metadata
@@ -56,8 +57,8 @@ def test_an_issuer_with_a_path_is_found_by_the_inserted_and_the_plain_form(http,
         assert response.json()["jwks_uri"] == f"{origin}/.well-known/jwks.json"
 
 
-@pytest.mark.parametrize("issuer", [ISSUER, "https://example.com/auth", "https://example.com/auth/"])
-@pytest.mark.parametrize("path", ["/", "/other", "/auth/", "/auth/more", "/AUTH", "//auth", "/.", "/auth%0A", "%0A"])
+@each_row("issuer", [ISSUER, "https://example.com/auth", "https://example.com/auth/"])
+@each_row("path", ["/", "/other", "/auth/", "/auth/more", "/AUTH", "//auth", "/.", "/auth%0A", "%0A"])
 def test_any_other_inserted_path_is_not_found(http, settings, issuer, path):
     settings.JWTAUTH = {**jwtauth("ES256"), "ISSUER": issuer}
     response = http.get(METADATA + path)
