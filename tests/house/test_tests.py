@@ -40,7 +40,7 @@ def test_tox_runs_each_folder():
     database = {word for word in tox["folders"]["database"].split() if word.startswith("tests/")}
     assert database <= set(tox["folders"]["django"].split())
     for word in re.findall(
-        r"tests/\S+", " ".join(tox["folders"][name] for name in ("rest", "database", "cache", "modes"))
+        r"tests/\S+", " ".join(tox["folders"][name] for name in ("rest", "between", "database", "cache", "modes"))
     ):
         assert list(ROOT.glob(word)), word
     commands = "\n".join(section.get("commands", "") for section in map(tox.__getitem__, tox.sections()))
