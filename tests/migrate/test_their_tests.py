@@ -42,7 +42,8 @@ EXPECTED = {
 def source(tmp_path_factory):
     """The source of Simple JWT from PyPI, which has its tests: an installed package has none."""
     folder = tmp_path_factory.mktemp("source")
-    what = ["--no-deps", "--no-binary=:all:", f"djangorestframework-simplejwt=={VERSION}"]
+    package = "djangorestframework-simplejwt"  # what pip needs to read its metadata may be wheels
+    what = ["--no-deps", f"--no-binary={package}", f"{package}=={VERSION}"]
     subprocess.run([sys.executable, "-m", "pip", "download", "-q", "-d", folder, *what], check=True, timeout=300)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
