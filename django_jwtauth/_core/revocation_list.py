@@ -358,7 +358,7 @@ def _name(sids: Sequence[str], jtis: Sequence[str]) -> str:
 def _updated(
     held: Collection[str], new: list[Sequence[str]], gone: list[Sequence[str]], present: list[Sequence[str]]
 ) -> set[str]:
-    """Change a set of ids, and return it.
+    """Change a set of ids, and return it; or another one, if that is not possible.
 
     Args:
         held: The set.
@@ -366,13 +366,15 @@ def _updated(
         gone: The ids of the parts that are no longer there.
         present: The ids of all parts that are there now.
     """
-    ids = held if isinstance(held, set) else set(held)
+    before = sum(map(len, present)) - sum(map(len, new)) + sum(map(len, gone))
+    if not isinstance(held, set) or len(held) != before:
+        # An id is in several parts: those of one time and of another, or another issuer's. One that is gone may also be
+        # in a part that is still there, and must be found all the time.
+        return set().union(*present)
     added: set[str] = set().union(*new)
-    ids |= added
-    ids -= set().union(*gone) - added
-    # Our issuer has each id in one part only. Another one may not: then one that is gone may also be in a part that is
-    # still there.
-    return ids if len(ids) == sum(map(len, present)) else set().union(*present)
+    held |= added
+    held -= set().union(*gone) - added
+    return held
 
 
 def _limited(known: Mapping[str, Part], parts: Mapping[str, Part]) -> dict[str, Part]:

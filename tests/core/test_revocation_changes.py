@@ -253,6 +253,16 @@ def test_an_id_in_two_parts_stays_as_long_as_one_of_them():
     assert ids(second) == ({"s2", "s3"}, set())
 
 
+def test_what_is_in_a_part_that_stays_is_found_all_the_time():
+    """Also by a look-up that still has the list of before, while the part leaves that it was in, too."""
+    first = held(OLD).follow(changes(CHANGED, included=[CHANGED]), etag="")
+    assert first.parts == (OLD.name, CHANGED.name)
+    second = a_second_later(first, CHANGED, included=[])
+    assert ids(second) == ({"s1"}, {"j1"})
+    assert first.revoked.covers({"sid": "s1", "jti": "x", "iat": NOW})
+    assert first.revoked.covers({"sid": "x", "jti": "j1", "iat": NOW})
+
+
 def test_two_processes_that_disagree_make_nobody_fetch_the_list_again():
     """One has read a revocation that was committed late, and the other has not."""
     current = held(OLD)

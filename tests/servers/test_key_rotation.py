@@ -12,7 +12,7 @@ from django_jwtauth.keys import Key
 
 from .process import DJANGO, WORKERS, ask_every_worker, gunicorn, make_issuer, new_key, running
 
-LIFETIME = 6.0
+LIFETIME = 9.0
 LEEWAY = 1.0
 # In place of 5 minutes and 30 seconds. An unknown ``kid`` shall not help: with the right steps there is none.
 KEYS_SECONDS = 2.0
