@@ -5,15 +5,9 @@ import os
 
 import hypothesis
 import pytest
-from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
-from django.contrib.contenttypes.management import create_contenttypes
-from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
-from django.db import router
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate
 from rest_framework.test import APIClient
 
 from django_jwtauth import conf, outages, revocation_cache, sessions
@@ -45,22 +39,6 @@ def pytest_collection():
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
-    """Keep content types and permissions: after each test with transactions, Django would look for all of them anew."""
-    with django_db_blocker.unblock():
-        kept = {model: list(model.objects.all()) for model in (ContentType, Permission)}
-
-    def restore(using, **kwargs):
-        for model, rows in kept.items():
-            if router.allow_migrate_model(using, model):
-                model.objects.using(using).bulk_create(rows, ignore_conflicts=True)
-
-    assert post_migrate.disconnect(create_contenttypes)
-    assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
-    post_migrate.connect(restore, sender=apps.get_app_config("auth"), weak=False)
 
 
 @pytest.fixture(autouse=True)
