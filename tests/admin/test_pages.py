@@ -9,10 +9,10 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from django_jwtauth import sessions
-from django_jwtauth.keys import Key
 from django_jwtauth.models import NotBefore, RefreshToken, RevokedReason
 from tests.tools.admin import BLACKLIST, FIREFOX, LIST, browser, html, page, stored, superuser
 from tests.tools.admin_pages import refreshed, revoke, update, update_user
+from tests.tools.keys import key_for
 
 DAY = datetime.timedelta(days=1)
 STATUS_WORDS = [
@@ -162,7 +162,7 @@ def test_a_real_reuse_is_an_event(client, pair, age):
 
 
 def test_keys_show_their_public_parts_only(client, settings):
-    keys = [Key.generate(alg) for alg in ("ES256", "RS256", "EdDSA")]
+    keys = [key_for(alg) for alg in ("ES256", "RS256", "EdDSA")]
     secret = "shared-secret-of-more-than-32-bytes-0123456789"
     pems = [{"alg": key.alg, "pem": key.private_pem()} for key in keys]
     settings.JWTAUTH = {"SIGNING_KEYS": [*pems, {"alg": "HS256", "secret": secret}]}

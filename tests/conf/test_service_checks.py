@@ -414,7 +414,7 @@ SERVICES = {
     ),
 }
 # Each is a process. What the checks find is tested above, in this one.
-AT_ONCE = ("right", "stateful", "anonymous")
+AT_ONCE = ("anonymous",)
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,10 @@ def spki(public):
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+RSA_1024 = pem(rsa.generate_private_key(65537, 1024))
 WEAK = {
-    "RSA 1024": ("RS256", pem(rsa.generate_private_key(65537, 1024)), "2048 to 8192 bits"),
-    "RSA 1024, PS": ("PS256", pem(rsa.generate_private_key(65537, 1024)), "2048 to 8192 bits"),
+    "RSA 1024": ("RS256", RSA_1024, "2048 to 8192 bits"),
+    "RSA 1024, PS": ("PS256", RSA_1024, "2048 to 8192 bits"),
     "RSA 2047": ("RS256", spki(rsa_public(2**2046 + 1)), "2048 to 8192 bits"),
     "RSA 8193": ("RS256", spki(rsa_public(2**8192 + 1)), "2048 to 8192 bits"),
     "e = 3": ("RS256", pem(rsa.generate_private_key(3, 2048)), "exponent"),

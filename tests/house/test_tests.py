@@ -1,6 +1,5 @@
 """The form of the tests: where they live, what they may import, and where they run."""
 
-import ast
 import configparser
 import re
 
@@ -19,13 +18,9 @@ def test_no_file_is_too_long_to_be_read_at_once(name):
 
 @each_file
 def test_nothing_is_imported_from_a_test_or_a_conftest(name):
-    imported = set()
-    for node in ast.walk(ast.parse(FILES[name].read_text())):
-        if isinstance(node, ast.ImportFrom):
-            imported |= {node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-    assert [module for module in imported if re.search(r"(^|\.)(test_\w+|conftest)$", module)] == []
+    # As text: to parse all of them takes a second.
+    statements = re.findall(r"^\s*(?:from|import)\s[^(\n]*(?:\([^)]*\))?", FILES[name].read_text(), re.MULTILINE)
+    assert [found for found in statements if re.search(r"\b(test_\w+|conftest)\b", found)] == []
 
 
 def test_tests_stand_in_folders():

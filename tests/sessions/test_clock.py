@@ -103,7 +103,7 @@ def test_projects_without_time_zones_work():
         settings.configure(**{name: getattr(base, name) for name in names} | {
             "USE_TZ": False,
             "TIME_ZONE": "America/New_York",
-            "DATABASES": {"default": base.DATABASES["default"] | {"TEST": {"NAME": None if
+            "DATABASES": {"default": base.DATABASES["default"] | {"TEST": {"MIGRATE": False, "NAME": None if
                 "sqlite" in base.DATABASES["default"]["ENGINE"] else "test_jwtauth_without_zones"}}},
         })
         django.setup()

@@ -46,20 +46,14 @@ def growth(path, found, stored):
     return "\n".join(problems)
 
 
-@pytest.fixture(scope="module")
-def found():
-    return counts()
-
-
-@pytest.mark.parametrize("path", next(iter(BOUNDS.values())))
-def test_a_path_takes_no_more_than_it_did(found, path):
-    problem = growth(path, found[path], bound(path))
-    if problem:
-        pytest.fail(f"{problem}\nIf this is meant: python -m tests.tools.calls --store", pytrace=False)
-
-
-def test_each_path_that_is_counted_has_a_bound(found):
-    assert all(table.keys() == found.keys() for table in BOUNDS.values())
+def test_no_path_takes_more_than_it_did():
+    """All in one test: counting takes long, and each process that runs one of several would do it."""
+    found = counts()
+    assert all(table.keys() == found.keys() for table in BOUNDS.values()), "each path that is counted has a bound"
+    problems = [problem for path in found if (problem := growth(path, found[path], bound(path)))]
+    if problems:
+        lines = "\n".join(problems)
+        pytest.fail(f"{lines}\nIf this is meant: python -m tests.tools.calls --store", pytrace=False)
 
 
 @pytest.mark.parametrize("python", BOUNDS)

@@ -392,6 +392,7 @@ SCRIPT = """
 
     if connection.vendor != "sqlite":
         connection.settings_dict["TEST"]["NAME"] = "test_jwtauth_without_runner"
+    connection.settings_dict["TEST"]["MIGRATE"] = False  # which is quicker
     connection.creation.create_test_db(verbosity=0, autoclobber=True)  # but no test environment
     try:
         user, client = get_user_model().objects.create_user("ada"), Client()

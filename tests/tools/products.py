@@ -39,7 +39,7 @@ def all_rows():
     def row(name):
         try:
             yield
-        except (Exception, pytest.fail.Exception) as error:
+        except (Exception, pytest.fail.Exception, BaseExceptionGroup) as error:  # the last one from a table inside
             error.add_note(f"in row {name}")
             failures.append(error)
 
@@ -61,6 +61,7 @@ def each_row(names, rows, ids=None):
     """
     names = [name.strip() for name in names.split(",")] if isinstance(names, str) else names
     table = [(number, *_row(row, len(names))) for number, row in enumerate(rows)]
+    assert table, "a table has rows"
 
     def decorate(test):
         @functools.wraps(test)

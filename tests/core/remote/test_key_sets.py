@@ -15,6 +15,7 @@ from django_jwtauth._core import remote
 from django_jwtauth.errors import InvalidTokenError
 from django_jwtauth.keys import Key, b64url_encode
 from tests.tools.issuers import PATIENCE, Answer, Issuer, as_json, make_old, read_anew
+from tests.tools.keys import key_for
 from tests.tools.polling import failures_of, is_reading, let_pass, retry_later, start_reading, wait_until
 from tests.tools.remote import DAY, HOUR, MIB, OTHER, RSA, jwks_with, other_jwk, refused, strangers, together
 
@@ -140,13 +141,13 @@ def test_a_key_that_cannot_be_used_is_left_out_and_the_others_are_used(issuer, s
     ("algorithms", "alg"), [((), "RS256"), (("PS512", "RS256"), "PS512"), (("ES256", "RS512"), "RS512")]
 )
 def test_a_key_without_an_algorithm_has_the_first_one_that_fits(server, algorithms, alg):
-    issuer = Issuer(server, keys=[Key.from_pem(RSA.private_pem(), alg=alg)])
+    issuer = Issuer(server, keys=[key_for(alg)])
     entry = {name: value for name, value in issuer.key.public_jwk().items() if name not in ("alg", "use")}
     server.answers[issuer.jwks_path] = as_json({"keys": [entry]})
     verifier = issuer.verifier(**({"algorithms": algorithms} if algorithms else {}))
     assert verifier.verify(issuer.token()).subject == "1"
     assert verifier.keys.latest.value[issuer.key.kid].alg == alg
-    assert refused(verifier, issuer.token(key=Key.from_pem(RSA.private_pem(), alg="PS256"))) == "invalid"
+    assert refused(verifier, issuer.token(key=key_for("PS256"))) == "invalid"
 
 
 def test_an_empty_key_set_withdraws_all_keys(issuer):
