@@ -8,7 +8,6 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiViewExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -26,8 +25,6 @@ from .operations import OPERATIONS, Operation, operations_of
 MARK = "jwtauth_openapi"
 """The attribute of a view function that says what is described."""
 FORM = "application/x-www-form-urlencoded"
-NO_BODY = _("No response body")
-"""What drf-spectacular says of each 204."""
 
 GRANTS = {"password": "JWTPasswordGrant", "refresh_token": "JWTRefreshGrant"}
 """The components that describe a form, by grant type."""
@@ -116,8 +113,7 @@ class EndpointSchema(AutoSchema):
             if "requestBody" in operation and self._oauth_grants:  # it cannot be told from alternatives
                 operation["requestBody"]["required"] = True
             success = operation["responses"].get(str(self.said.status), {})
-            if success.get("description", "") in ("", NO_BODY):
-                success["description"] = self.said.said
+            success["description"] = success.get("description") or self.said.said
         return operation
 
     def get_operation_id(self) -> Any:
@@ -212,7 +208,9 @@ class EndpointSchema(AutoSchema):
     def _success(self) -> Any:
         said = self.said
         if said is None or said.status == 204:
-            return None
+            return OpenApiResponse(
+                None, said.said if said else ""
+            )  # drf-spectacular's own words would be about the body
         if said.body:
             return bodies.component(self.registry, said.body)
         if isinstance(self.view, views.TokenPairView):
