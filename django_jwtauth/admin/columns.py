@@ -44,7 +44,7 @@ class SessionColumns:
     def device_and_address(self, session: RefreshToken) -> SafeString:
         """Return a short name of the device, and below it the address of its last refresh."""
         name, address = device_name(session.user_agent), session.ip_address
-        return format_html('{} <bdi class="jwtauth-below">{}</bdi>', name, address or "")
+        return format_html('{} <span class="jwtauth-below"><bdi>{}</bdi></span>', name, address or "")
 
     # An IPv6 address would be reordered between words that are written from right to left.
     @admin.display(description=_("IP address"))
@@ -85,7 +85,8 @@ def status_html(session: RefreshToken) -> SafeString:
     status = format_html('<span class="jwtauth-status jwtauth-{}">{}</span>', kind, text)
     if not session.revoked_note:
         return status
-    return format_html('{} <span class="jwtauth-note">{}</span>', status, session.revoked_note)
+    # A note may be in another language than the words after it.
+    return format_html('{} <bdi class="jwtauth-note">{}</bdi>', status, session.revoked_note)
 
 
 def with_actors(sessions: Iterable[RefreshToken]) -> list[RefreshToken]:

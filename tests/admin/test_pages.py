@@ -41,7 +41,7 @@ def test_beside_the_reason_is_the_note(client, pair, url):
     revoke("reused", "seen <twice>")(pair.session)
     shown = html(client.get({"list": LIST, "session": page(pair.session), "events": f"{LIST}events/"}[url]))
     word = '<span class="jwtauth-status jwtauth-revoked">revoked: refresh token reuse</span>'
-    assert f'{word} <span class="jwtauth-note">seen &lt;twice&gt;</span>' in shown
+    assert f'{word} <bdi class="jwtauth-note">seen &lt;twice&gt;</bdi>' in shown
 
 
 def test_without_a_note_there_is_none_to_show(client, pair):
