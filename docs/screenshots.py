@@ -39,25 +39,38 @@ def main(directory):
         running(Path(temporary), "usual") as example,
         sync_playwright() as playwright,
         playwright.chromium.launch(**LAUNCH) as browser,
-        browser.new_context(base_url=example.url) as context,
     ):
-        context.add_init_script('localStorage["django.admin.navSidebarIsOpen"] = "false"')
-        page = context.new_page()
-        page.goto("/admin/")
-        Keyboard(page).sign_in(ADMIN)
-        page.goto(f"{LIST}?q=grace&status=active")
-        grace = page.locator("#result_list tbody tr", has_text="Safari on macOS").locator("th a").get_attribute("href")
+        with browser.new_context(base_url=example.url) as context:
+            page = open_admin(context, sidebar=False)
+            page.goto(f"{LIST}?q=grace&status=active")
+            row = page.locator("#result_list tbody tr", has_text="Safari on macOS")
+            grace = row.locator("th a").get_attribute("href")
 
-        _take(page, LIST, 780, directory / "admin-sessions.png")
-        _take(page, grace.partition("?")[0], 960, directory / "admin-session.png")
-        page.emulate_media(color_scheme="dark")
-        _take(page, LIST, 780, directory / "admin-sessions-dark.png")
+            take(page, LIST, 780, directory / "admin-sessions.png")
+            take(page, grace.partition("?")[0], 960, directory / "admin-session.png")
+            page.emulate_media(color_scheme="dark")
+            take(page, LIST, 780, directory / "admin-sessions-dark.png")
 
         with browser.new_context(bypass_csp=True, viewport=PAGE_SIZE, reduced_motion="reduce") as context:
             _take_page(context.new_page(), example, directory)
 
 
-def _take(page, address, height, path):
+def open_admin(context, *, sidebar):
+    """Sign an operator in to the admin.
+
+    Args:
+        context: Where no window is open yet.
+        sidebar: Whether the navigation is open beside each page.
+    """
+    context.add_init_script(f'localStorage["django.admin.navSidebarIsOpen"] = "{str(sidebar).lower()}"')
+    page = context.new_page()
+    page.goto("/admin/")
+    Keyboard(page).sign_in(ADMIN)
+    return page
+
+
+def take(page, address, height, path):
+    """Take a picture of a page of the admin, in a window of :data:`WIDTH`."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto(address)
     page.add_style_tag(content=FONT)
