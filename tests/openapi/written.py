@@ -18,7 +18,6 @@ def printed(heading):
     return made["SPECTACULAR_SETTINGS"]
 
 
-ALL_REFUSALS = printed("## All refusals")
 FOR_CLIENTS = printed("## Generated clients")
 
 
@@ -35,8 +34,8 @@ def written(patterns=None, **settings):
 
 @functools.cache
 def complete():
-    """Write the schema with all refusals."""
-    return written(**ALL_REFUSALS)
+    """Write the schema of the settings."""
+    return written()
 
 
 def operations(schema):

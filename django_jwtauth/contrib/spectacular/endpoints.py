@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -22,8 +22,6 @@ from . import bodies
 from .authentication import REFRESH_SCHEME, cookie_definition, register_scheme, require_csrf
 from .operations import OPERATIONS, Operation, operations_of
 
-MARK = "jwtauth_openapi"
-"""The attribute of a view function that says what is described."""
 FORM = "application/x-www-form-urlencoded"
 
 GRANTS = {"password": "JWTPasswordGrant", "refresh_token": "JWTRefreshGrant"}
@@ -97,9 +95,6 @@ for _serializer in _BODIES:
 
 class EndpointSchema(AutoSchema):
     """Describes a view by :mod:`.operations`, and by its permissions and throttles."""
-
-    has_all_refusals = False
-    """Whether refusals that are not specific to an endpoint are described too."""
 
     @property
     def said(self) -> Operation | None:
@@ -200,7 +195,7 @@ class EndpointSchema(AutoSchema):
         if self.said is None:
             return super().get_response_serializers()
         answers: dict[int, Any] = {self.said.status: self._success()}
-        refusals = {**self._own_refusals(), **(self._other_refusals() if self.has_all_refusals else {})}
+        refusals = {**self._own_refusals(), **self._other_refusals()}
         for status in sorted(refusals):
             answers[status] = OpenApiResponse(self._refusal(status), refusals[status])
         return answers
@@ -208,9 +203,8 @@ class EndpointSchema(AutoSchema):
     def _success(self) -> Any:
         said = self.said
         if said is None or said.status == 204:
-            return OpenApiResponse(
-                None, said.said if said else ""
-            )  # drf-spectacular's own words would be about the body
+            # The words of drf-spectacular would be about the body.
+            return OpenApiResponse(None, said.said if said else "")
         if said.body:
             return bodies.component(self.registry, said.body)
         if isinstance(self.view, views.TokenPairView):
@@ -283,9 +277,8 @@ class EndpointView(OpenApiViewExtension):
         view: Any = self.target
         if not operations_of(view):
             return view
-        marks = getattr(self.target_callback, MARK, {})
         members = {
-            "schema": _with_ours(view.schema, marks)(),
+            "schema": _with_ours(view.schema)(),
             "described_class": view,
             "queryset": RefreshToken.objects.none() if view.queryset is None else view.queryset,
             "__doc__": view.__doc__,
@@ -295,18 +288,18 @@ class EndpointView(OpenApiViewExtension):
             handler = getattr(view, method.lower(), None)
             if said := getattr(handler, "kwargs", {}).get("schema"):
                 # It is never called, so it need not be a method.
-                members[method.lower()] = staticmethod(copy_of(handler, kwargs={"schema": _with_ours(said, marks)}))
+                members[method.lower()] = staticmethod(_copy_of(handler, kwargs={"schema": _with_ours(said)}))
         return type(view.__name__, (view,), members)
 
 
-def _with_ours(said: Any, marks: Mapping[str, Any]) -> Any:
+def _with_ours(said: Any) -> Any:
     """Return a class of schemas that overrides ours with a project's."""
     classes = (said if isinstance(said, type) else type(said)).__mro__
     own = [each for each in classes if each not in AutoSchema.__mro__] if AutoSchema in classes else []
-    return type("EndpointSchema", (*own, EndpointSchema), dict(marks))
+    return type("EndpointSchema", (*own, EndpointSchema), {})
 
 
-def copy_of(function: Any, **attributes: Any) -> Any:
+def _copy_of(function: Any, **attributes: Any) -> Any:
     """Return a copy of a function that has other attributes. The function itself stays as it is."""
     copy: Any = functools.update_wrapper(functools.partial(function), function)
     vars(copy).update(attributes)
