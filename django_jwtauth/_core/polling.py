@@ -315,9 +315,10 @@ class PolledValue(CachedValue[T]):
 
 
 def _waker(wake: threading.Event) -> Any:
-    # Only in its own process: after a fork, the lock inside the event may be held by a thread that does not exist.
-    pid, getpid = os.getpid(), os.getpid  # modules may be empty by the time a process ends
-    return lambda _: wake.set() if getpid() == pid else None
+    # The lock inside the event may be held by a thread that will never release it: after a fork it does not exist, and
+    # while the interpreter ends it has been stopped, wherever it was. Modules may be empty by then.
+    pid, getpid, is_ending = os.getpid(), os.getpid, sys.is_finalizing
+    return lambda _: None if is_ending() or getpid() != pid else wake.set()
 
 
 def _poll(reference: "weakref.ref[PolledValue[Any]]", wake: threading.Event) -> None:

@@ -28,6 +28,7 @@ from tests.tools.polling import (
     together,
     wait_until,
 )
+from tests.tools.processes import run_script
 
 # Read by a thread of its own
 
@@ -391,3 +392,21 @@ def test_without_threads_the_cooldown_counts_from_the_last_reading(monkeypatch):
     polled._lock = Late(polled._lock)
     polled.refresh(cooldown=NEVER / 2, patience=0)
     assert source.count == 2
+
+
+def test_a_process_ends_although_the_thread_was_stopped_with_the_lock_in_its_hands():
+    """The interpreter stops such threads at its end, wherever they are."""
+    run_script(
+        """
+        from django_jwtauth._core.polling import PolledValue
+
+        class Number(PolledValue):
+            def read(self, last):
+                return 1
+
+        polled = Number(interval=3600, timeout=60)
+        assert polled.current().value == 1
+        assert polled._wake._cond.acquire(timeout=60)  # and nobody releases it
+        """,
+        timeout=60,
+    )
