@@ -163,8 +163,8 @@ class Verifier:
         """Say whom to trust. Nothing is fetched yet.
 
         Args:
-            issuer: The ``iss`` of its tokens, compared exactly. It must be an https URL, unless ``keys`` or both URLs
-                are given.
+            issuer: The ``iss`` of its tokens, compared exactly. It must be an https URL, or an http URL of this
+                machine, unless ``keys`` or both URLs are given.
             audience: Who we are: the ``aud`` that is accepted, one or several.
             keys: The issuer's keys, if they are not to be fetched. Then no revocation list is fetched either.
             jwks_url: Where its keys are; by default where its metadata says (RFC 8414), else

@@ -15,8 +15,15 @@ export async function connect({ issuer, audience, algorithms, maxStaleness = 300
       const response = await fetch(metadata.jwt_revocations_uri, { redirect: "error", signal });
       const options = { issuer, algorithms, typ: "revocations+jwt", requiredClaims: ["iat", "exp"], clockTolerance: 5 };
       const { payload } = await jwtVerify(await response.text(), keys, options);
-      if (payload.iat < list?.iat) throw new Error("it is older than the one at hand");
-      list = { ...payload, sids: new Set(payload.sids), jtis: new Set(payload.jtis) };
+      if (payload.iat > (list?.iat ?? -Infinity)) {
+        list = { ...payload, sids: new Set(payload.sids), jtis: new Set(payload.jtis) };
+      } else {
+        // It comes from a server whose clock is behind. It may know of more, and takes nothing away.
+        if (Date.now() / 1000 > list.exp + 5) throw new Error("it is not newer than the one at hand, which has expired");
+        payload.sids.forEach((sid) => list.sids.add(sid));
+        payload.jtis.forEach((jti) => list.jtis.add(jti));
+        list.not_before = Math.max(list.not_before, payload.not_before);
+      }
       readAt = performance.now();
     } catch (error) {
       console.error(`The revocation list cannot be read: ${error.message}`);

@@ -1,10 +1,12 @@
 """Tokens, key sets and revocation lists of running issuers, in the hands of other people's libraries."""
 
+import http.server
 import importlib.metadata
 import json
 import re
 import shutil
 import subprocess
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +19,7 @@ from django_jwtauth._core import jws
 from tests.tools import json_values
 
 from . import apache, issuers
-from .issuers import AUDIENCE, Issuer, claims_of, wait_until
+from .issuers import AUDIENCE, KEYS, Issuer, claims_of, wait_until
 from .table import ALGORITHMS, BY_HAND, VERIFIERS
 from .verifiers import asking, asking_apache, asking_node
 
@@ -25,6 +27,7 @@ from .verifiers import asking, asking_apache, asking_node
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")
 
 HERE = Path(__file__).parent
+URIS = {"jwks_uri": "jwks.json", "jwt_revocations_uri": "jwt-revocations"}
 REASONS = {
     "expired": r"\bexp\b|[Ee]xpired",
     "audience": r"\baud\b|audience",
@@ -144,6 +147,54 @@ def test_node_refuses_what_is_on_the_revocation_list(algorithm, node, tmp_path):
         await_refusal_of({("ada", 0), ("bob", 0), ("cleo", 0), ("cleo", 1)})
         issuer.post("emergency/")  # everyone
         await_refusal_of(accepted)
+
+
+def test_node_adds_what_a_list_that_is_not_newer_revokes(node):
+    key = KEYS["ES256"]
+    now = int(time.time())
+    terms = {"exp": now + 300, "ttl": 0.1, "max_lifetime": 300, "jtis": []}
+    lists = [
+        {**terms, "iat": now, "sids": ["first"], "not_before": now - 100},
+        {**terms, "iat": now - 3, "sids": ["second"], "not_before": now - 200},
+    ]
+
+    class Documents(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            origin = f"http://127.0.0.1:{self.server.server_port}"
+            if self.path.endswith("/jwks.json"):
+                body = json.dumps({"keys": [key.public_jwk()]})
+            elif self.path.endswith("/jwt-revocations"):
+                claims = lists.pop(0) if len(lists) > 1 else lists[0]
+                body = jws.sign({**claims, "iss": origin}, typ=jws.REVOCATIONS.typ, key=key)
+            else:
+                uris = {name: f"{origin}/{path}" for name, path in URIS.items()}
+                body = json.dumps({"issuer": origin, **uris})
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Documents) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        issuer = f"http://127.0.0.1:{server.server_port}"
+
+        def token(sid, age=0):
+            claims = {"iss": issuer, "aud": AUDIENCE, "sub": "1", "client_id": "c", "jti": "j", "sid": sid}
+            return jws.sign({**claims, "iat": now - age, "exp": now + 300}, typ="at+jwt", key=key)
+
+        try:
+            with asking_node(node, "jose", issuer, AUDIENCE, "ES256") as ask:
+                deadline = time.monotonic() + 60
+                while "claims" in ask(token("second")):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                assert ask(token("first")) == {"refused": "revoked"}
+                assert ask(token("third", age=150)) == {"refused": "revoked"}  # the later not_before stays
+                assert "claims" in ask(token("third"))
+        finally:
+            server.shutdown()
 
 
 def test_node_fails_closed_when_the_revocation_list_is_too_old(node, tmp_path):
