@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import hypothesis
 import pytest
@@ -14,6 +15,10 @@ from django_jwtauth import conf, outages, revocation_cache, sessions
 from django_jwtauth._core import events
 from django_jwtauth.models import RefreshToken
 from tests.tools.clocks import stop_clock
+
+# Some tests start processes: these find compiled modules, even where the environment asks Python to keep none.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A few examples of each property at once, and many in `tox -e long`. A busy machine is no failure.
 hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
