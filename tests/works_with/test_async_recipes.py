@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 
 import httpx
@@ -17,6 +18,29 @@ import websockets
 from tests.tools.processes import ROOT, run_script
 
 PATIENCE = 60
+SOCKET = """
+import asyncio
+from tests.works_with import recipes
+from django.contrib.auth import get_user_model
+from django_jwtauth import sessions
+from project.sockets import TokenConsumer
+
+user = get_user_model().objects.get(username="ada")
+
+
+async def serve(consumer, access, *frames):
+    arrived, closed = asyncio.Queue(), asyncio.Event()
+    consumer.closed = closed
+    for message in ({"type": "websocket.connect"}, *frames):
+        arrived.put_nowait(message)
+
+    async def send(message):
+        if message["type"] == "websocket.close":
+            closed.set()
+
+    scope = {"type": "websocket", "path": "/ws/", "headers": [], "subprotocols": ["access-token", access]}
+    await consumer.as_asgi()(scope, arrived.get, send)
+"""
 MAKE = """
 import os
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.works_with.recipes_settings"
@@ -183,6 +207,48 @@ def test_a_socket_is_not_handed_to_another_session(server, http, tokens):
         return await closed(socket)
 
     assert talk(server, main, subprotocols=["access-token", tokens["access"]]) == 4401
+
+
+def test_frames_that_came_before_the_socket_was_closed_are_not_received(server, file):
+    script = """
+    received = []
+
+
+    class Consumer(TokenConsumer):
+        async def received(self, content):
+            received.append(content)
+            await sessions.arevoke_all(self.user)
+            await self.closed.wait()
+
+
+    async def main():
+        pair = await sessions.astart(user)
+        frames = [{"type": "websocket.receive", "text": text} for text in "123"]
+        await serve(Consumer, pair.access, *frames, {"type": "websocket.disconnect", "code": 4401})
+        print(received)
+
+
+    asyncio.run(main())
+    """
+    assert run_script(SOCKET + textwrap.dedent(script), JWTAUTH_TEST_FILE=file) == "[1]\n"
+
+
+def test_nobody_looks_after_a_socket_that_an_error_has_ended(server, file):
+    script = """
+    async def main():
+        pair = await sessions.astart(user)
+        try:
+            await serve(TokenConsumer, pair.access, {"type": "websocket.receive", "bytes": b"no text"})
+        except ValueError as error:
+            print(error)
+        watching = asyncio.all_tasks() - {asyncio.current_task()}
+        print(len((await asyncio.wait(watching, timeout=5))[1]) if watching else 0)
+
+
+    asyncio.run(main())
+    """
+    printed = run_script(SOCKET + textwrap.dedent(script), JWTAUTH_TEST_FILE=file).splitlines()
+    assert printed == ["No text section for incoming WebSocket frame!", "0"]
 
 
 @pytest.mark.parametrize("offered", [["access-token", "nonsense"], ["access-token"], ["other", "x"]])
