@@ -130,7 +130,10 @@ export class Client extends EventTarget {
   login(credentials: Credentials): Promise<Claims | null>;
   /** Refresh now, or join a refresh in progress. Resolves to `signedIn`. Rejects with an AuthError. */
   refresh(): Promise<boolean>;
-  /** Fetch as `window.fetch` does; requests to the origins of `base` and `services` are signed. */
+  /**
+   * Fetch as `window.fetch` does; requests to the origins of `base` and `services` are signed. Rejects with an AuthError
+   * if the server cannot be asked for a new token, or if another user has signed in meanwhile.
+   */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** Sign out here. */
   logout(): Promise<void>;

@@ -175,3 +175,22 @@ test("tabs share what one of them learns, and no token", async (t) => {
   await first.refresh();
   assert.equal((await refreshed).detail.how, "tab");
 });
+
+test("what was written before a sign-in in another tab is not sent again", async (t) => {
+  const [issuer, jar] = [await Issuer.start(t), new Map()];
+  const [first, second] = [open(t, issuer, jar, { share: true }), open(t, issuer, jar, { share: true })];
+  const shared = next(second, "signedin");
+  await first.login(CREDENTIALS);
+  await shared;
+  issuer.trouble("/api/thing/", async ({ answer, write }) => {
+    issuer.revoke();
+    const refusal = answer();
+    const signedIn = next(first, "change");
+    await second.login(CREDENTIALS);
+    await signedIn;
+    write(refusal);
+  });
+  assert.equal((await post(first, issuer.thing)).status, 401);
+  assert.equal(issuer.sent("/api/thing/").length, 1);
+  assert.equal((await post(first, issuer.thing)).status, 200);
+});

@@ -391,6 +391,41 @@ test("a tab that signs in by itself is heard by tabs that have seen more", async
   assert.equal(first.claims.jti, second.claims.jti);
 });
 
+test("what one user has written is not sent again as another, who has signed in in another tab", async (t) => {
+  for (const [subject, expected] of [["bob", [401, 1]], ["ädä", [200, 2]]]) {
+    const issuer = await Issuer.start(t);
+    const [first, second] = await tabs(t, issuer, 2);
+    issuer.trouble("/api/thing/", async ({ answer, write }) => {
+      issuer.revoke();
+      issuer.subject = subject;
+      const signedIn = next(first, "change");
+      await second.login(CREDENTIALS);
+      await signedIn;
+      write(answer());
+    });
+    const answer = await first.fetch(issuer.thing, { method: "POST", body: "{}" });
+    assert.deepEqual([answer.status, issuer.sent("/api/thing/").length], expected);
+    assert.equal(first.claims.sub, subject);
+  }
+});
+
+test("what one user has written is not sent as another, who has signed in while the token was refreshed", async (t) => {
+  const issuer = await Issuer.start(t);
+  issuer.lifetime = 0;
+  const [first, second] = await tabs(t, issuer, 2, { proactive: false });
+  issuer.trouble(REFRESH, async ({ answer, write }) => {
+    Object.assign(issuer, { lifetime: 300, subject: "bob" });
+    const signedIn = next(first, "change");
+    await second.login(CREDENTIALS);
+    await signedIn;
+    write(answer());
+  });
+  const refused = (error) => error instanceof AuthError && error.status === 401;
+  await assert.rejects(first.fetch(issuer.thing, { method: "POST", body: "{}" }), refused);
+  assert.deepEqual(issuer.sent("/api/thing/"), []);
+  assert.equal(await status(first.fetch(issuer.thing)), 200);
+});
+
 test("eight tabs that wake at once refresh once, ten times", async (t) => {
   const locks = withLocks(t);
   const issuer = await Issuer.start(t);

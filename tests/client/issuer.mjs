@@ -20,6 +20,7 @@ export class Issuer {
   grace = 30;
   late = 0; // by how many seconds its clock is ahead of the one of the sessions
   clockOffset = 0; // what its tokens say of the time is wrong by so many seconds
+  subject = "ädä"; // who signs in
   requests = [];
   refused = null; // the reason why all access tokens issued so far are refused
   sessions = new Map();
@@ -127,7 +128,7 @@ export class Issuer {
 
   #signIn() {
     const sid = `${++this.#number}`;
-    this.sessions.set(sid, { ...FRESH, rotated: this.#now() });
+    this.sessions.set(sid, { ...FRESH, subject: this.subject, rotated: this.#now() });
     return this.#pair(sid);
   }
 
@@ -151,7 +152,7 @@ export class Issuer {
 
   #pair(sid) {
     const time = Math.floor(Date.now() / 1000) + this.clockOffset;
-    const payload = { sub: "ädä", sid, iat: time, exp: time + this.lifetime, jti: `${++this.#number}` };
+    const payload = { sub: this.sessions.get(sid).subject, sid, iat: time, exp: time + this.lifetime, jti: `${++this.#number}` };
     const access = `e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.signature`;
     this.#good.add(access);
     const refresh = `${sid}.${this.sessions.get(sid).generation}`;

@@ -269,14 +269,23 @@ export class Client extends EventTarget {
    *
    * A signed request does not follow redirects, because they may lead elsewhere, unless `init.redirect` says so.
    *
-   * @throws {AuthError} if a refresh was needed but is not possible at the moment; this does not mean signed out.
+   * What one user has written is never sent as another, who has signed in in another tab meanwhile.
+   *
+   * @throws {AuthError} if a refresh was needed but is not possible at the moment; this does not mean signed out. With
+   *   status 401, if another user has signed in instead.
    */
   async fetch(input, init = {}) {
     const original = new Request(input instanceof Request ? input.clone() : input, { redirect: "error", ...init });
     if (!this.#services.has(new URL(original.url).origin) || original.headers.has("Authorization")) {
       return this.#rawFetch(input, init);
     }
-    if (this.signedIn && this.expiresIn <= 0) await unlessAborted(original.signal, this.refresh());
+    const { session: first } = this.#state;
+    if (first && this.expiresIn <= 0) {
+      await unlessAborted(original.signal, this.refresh());
+      if (this.#isSomebodyElse(first)) {
+        throw Object.assign(new AuthError("Another user has signed in meanwhile."), { status: 401 });
+      }
+    }
     for (const done = new Set(); ; ) {
       const used = this.#state;
       const response = await this.#rawFetch(await this.#sign(original.clone()));
@@ -287,6 +296,7 @@ export class Client extends EventTarget {
       // Another request, or another tab, may have refreshed meanwhile.
       else if (this.#state === used) await unlessAborted(original.signal, this.refresh());
       if (remedy === "refresh" && !this.signedIn) return response;
+      if (this.#isSomebodyElse(first)) return response;
       response.body?.cancel();
     }
   }
@@ -436,10 +446,17 @@ export class Client extends EventTarget {
     this.#tell({ type: "state", version, session: copy, how, detail, csrf: this.#csrf });
   }
 
+  /** Whether another user has signed in since this session; in cookie mode, whether anybody has. */
+  #isSomebodyElse(session) {
+    return session !== null && this.signedIn && this.#state.session.user !== session.user;
+  }
+
   #sessionFrom(answer, former = null) {
     if (answer.csrf_token) this.#csrf = answer.csrf_token;
     const tokens = this.#mode === "header" ? { access: answer.access, refresh: answer.refresh ?? former?.refresh } : {};
-    return { ...tokens, claims: decode(tokens.access), lifetime: answer.expires_in, since: now() };
+    const claims = decode(tokens.access);
+    const user = claims?.sub ?? former?.user ?? Math.random(); // if no script can read who it is: one for each sign-in
+    return { ...tokens, claims, user, lifetime: answer.expires_in, since: now() };
   }
 
   /** Schedule a refresh: after these seconds, or a little before the token expires. */
