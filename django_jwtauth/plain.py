@@ -68,6 +68,8 @@ class RequestUser:
     @property
     def needs_no_csrf_check(self) -> bool:
         """Whether the token in the header decides whether the request is accepted."""
+        if self.was_asked and self._found is None:
+            return False  # a class that has found the token in a cookie makes the check while it authenticates
         return self.by_header and (self.find()[1] is not None or self._error is not None)
 
     @property

@@ -5,8 +5,10 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.hashers import make_password
+from django.db import connection
 from django.http import HttpResponse, JsonResponse
 from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import path
 from django.utils.crypto import get_random_string
 from django.views.decorators.csrf import csrf_exempt
@@ -230,9 +232,11 @@ def test_a_class_of_the_project_that_reads_a_cookie_has_the_csrf_check_too(url, 
         assert client.post(url, headers=headers).status_code == 200
     CHANGES.clear()
     client.cookies["mine"] = access
-    for sent in ({}, {"headers": {"Authorization": "Basic eDp5"}}):
-        response = client.post(url, **sent)
+    for headers in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer x"}):
+        with CaptureQueriesContext(connection) as queries:
+            response = client.post(url, headers=headers)
         assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
+        assert len(queries) <= 1  # the check does not authenticate again
     assert not CHANGES
     client.cookies["csrftoken"] = token = get_random_string(32)
     for headers in ({"X-CSRFToken": token}, {"Authorization": f"JWT {access}"}):
