@@ -421,12 +421,16 @@ def _digest(request: Request | HttpRequest, max_length: int) -> bytes | None:
 
 
 def _is_in_cookie(request: Request | HttpRequest, raw: Secret) -> bool:
-    """Tell whether a browser may have sent a token by itself: in a cookie, and not in the header too."""
+    """Tell whether a browser may have sent a token by itself: in a cookie, and not in the header too.
+
+    Its signature is looked for. The rest may be in another cookie, and the characters between them may be encoded.
+    """
+    signature = Secret(raw.reveal_bytes().rpartition(b".")[2] or raw.reveal_bytes())
     meta = _django_request(request).META
     cookies, header = (
         meta.get(f"HTTP_{name}", "").encode("latin-1", "replace") for name in ("COOKIE", "AUTHORIZATION")
     )
-    return raw.reveal_bytes() in cookies and raw.reveal_bytes() not in header
+    return signature.reveal() in cookies and signature.reveal() not in header
 
 
 def _bearer_words(request: Request | HttpRequest) -> list[Secret] | None:

@@ -51,6 +51,14 @@ class CookieReader(JWTAuthentication):
         return token if word == "JWT" else request.COOKIES.get("mine") or super().get_raw_token(request)
 
 
+class SplitCookieReader(JWTAuthentication):
+    """Scripts may read what the token says, but not its signature, which is in a cookie of its own."""
+
+    def get_raw_token(self, request):
+        parts = [request.COOKIES.get(name) for name in ("payload", "signature")]
+        return ".".join(parts) if all(parts) else super().get_raw_token(request)
+
+
 class StatelessCookieReader(CookieReader, StatelessJWTAuthentication):
     pass
 
@@ -65,6 +73,7 @@ class OwnAPI(APIView):
 urlpatterns = [
     *urls.urlpatterns,
     path("own-required/", jwt_required(authentication_class=CookieReader)(page)),
+    path("own-split/", jwt_required(authentication_class=SplitCookieReader)(page)),
     path("own-stateless/", jwt_required(authentication_class=StatelessCookieReader)(page)),
     path("own-api/", OwnAPI.as_view()),
     path("page/", page),
@@ -221,6 +230,17 @@ def test_a_csrf_token_that_was_replaced_is_not_good_any_more(browser):
     browser.csrf_token = after
     assert browser.send("POST", "/page/").status_code == 200
     assert len(CHANGES) == 1
+
+
+def test_a_token_that_is_split_into_two_cookies_has_the_csrf_check_too(user):
+    client = Client(enforce_csrf_checks=True)
+    access = sessions.start(user).access
+    client.cookies["payload"], _, client.cookies["signature"] = access.rpartition(".")
+    response = client.post("/own-split/")
+    assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
+    client.cookies["csrftoken"] = token = get_random_string(32)
+    for headers in ({"X-CSRFToken": token}, {"Authorization": f"Bearer {access}"}):
+        assert client.post("/own-split/", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("url", ["/own-required/", "/own-stateless/", "/own-api/", "/exempt/"])
