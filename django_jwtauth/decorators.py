@@ -12,7 +12,7 @@ from .asynchronous import asynchronous
 from .authentication import BearerAuthentication, has_bearer_header, is_passed_over
 from .csrf import enforce_csrf
 from .errors import InvalidTokenError
-from .plain import anonymous, answer, make_authentication, vary
+from .plain import aauthenticate, anonymous, answer, authenticate, make_authentication, vary
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -91,7 +91,7 @@ class _Admission:
         authentication = make_authentication(self._class)
         found = None
         try:
-            found = authentication.authenticate(cast(Any, request))
+            found = authenticate(authentication, request)
         except InvalidTokenError as error:
             self._pass_over(request, error)
         if found is None:
@@ -103,7 +103,7 @@ class _Admission:
         authentication = make_authentication(self._class)
         found = None
         try:
-            found = await authentication.aauthenticate(cast(Any, request))
+            found = await aauthenticate(authentication, request)
         except InvalidTokenError as error:
             self._pass_over(request, error)
         if found is None:

@@ -12,6 +12,7 @@ from rest_framework.settings import api_settings
 from . import conf
 from .asynchronous import asynchronous
 from .authentication import BearerAuthentication, has_bearer_header, is_passed_over
+from .csrf import SAFE_METHODS, enforce_csrf
 from .errors import InvalidTokenError
 from .refusals import unavailable
 from .verifier import AccessToken
@@ -21,6 +22,42 @@ def make_authentication(chosen: type[BearerAuthentication] | None = None) -> Bea
     """Return an object of the given class, or else of the class in the setting ``AUTHENTICATION_CLASS``."""
     source: Any = chosen or conf.get_config().authentication_class
     return cast(BearerAuthentication, (import_string(source) if isinstance(source, str) else source)())
+
+
+def authenticate(authentication: BearerAuthentication, request: HttpRequest) -> tuple[Any, AccessToken] | None:
+    """Authenticate a request. A project's own ``authenticate()``, which may read a cookie, gets the CSRF check too.
+
+    Args:
+        authentication: The object that does it.
+        request: The request.
+
+    Raises:
+        APIException: why it is refused.
+    """
+    found = authentication.authenticate(cast(Any, request))
+    if found is not None and _may_be_forged(authentication, request):
+        enforce_csrf(request)
+    return found
+
+
+async def aauthenticate(authentication: BearerAuthentication, request: HttpRequest) -> tuple[Any, AccessToken] | None:
+    """Do the same as :func:`authenticate`, for coroutines."""
+    found = await authentication.aauthenticate(cast(Any, request))
+    if found is not None and request.method not in SAFE_METHODS and _may_be_forged(authentication, request):
+        await asynchronous(enforce_csrf)(request)
+    return found
+
+
+def _may_be_forged(authentication: BearerAuthentication, request: HttpRequest) -> bool:
+    """Tell whether a browser may have sent by itself what was accepted by code that is not ours."""
+    cls = type(authentication)
+    if all(method.__module__.startswith(_OURS) for method in (cls.authenticate, cls.aauthenticate)):
+        return False  # it has made the check itself
+    return request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[0].lower() in _SENT_BY_BROWSERS
+
+
+_OURS = f"{__package__}."
+_SENT_BY_BROWSERS = ("", "basic", "digest", "negotiate", "ntlm")
 
 
 def answer(error: APIException) -> HttpResponse:
@@ -95,7 +132,7 @@ class RequestUser:
             user, found = self._before.get("user"), None
             try:
                 if self.by_header or user is None or not user.is_authenticated:
-                    found = self._authentication.authenticate(cast(Any, self._request))
+                    found = authenticate(self._authentication, self._request)
             except Exception as error:
                 self._error = _refusal(error)
             self._found = found or (self._otherwise(user), None)
@@ -111,7 +148,7 @@ class RequestUser:
             try:
                 user = await self._before["auser"]() if "auser" in self._before else None
                 if self.by_header or user is None or not user.is_authenticated:
-                    found = await self._authentication.aauthenticate(cast(Any, self._request))
+                    found = await aauthenticate(self._authentication, self._request)
             except Exception as error:
                 self._error = _refusal(error)
             self._found = found or (self._otherwise(user), None)

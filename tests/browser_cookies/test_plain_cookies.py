@@ -59,6 +59,19 @@ class SplitCookieReader(JWTAuthentication):
         return ".".join(parts) if all(parts) else super().get_raw_token(request)
 
 
+class OwnWay(JWTAuthentication):
+    """As it was written for Simple JWT."""
+
+    def authenticate(self, request):
+        word, _, token = request.headers.get("Authorization", "").partition(" ")
+        raw = token if word == "JWT" else request.COOKIES.get("mine")
+        return self.authenticate_token(raw) if raw else super().authenticate(request)
+
+
+async def apage(request):
+    return page(request)
+
+
 class StatelessCookieReader(CookieReader, StatelessJWTAuthentication):
     pass
 
@@ -73,6 +86,8 @@ class OwnAPI(APIView):
 urlpatterns = [
     *urls.urlpatterns,
     path("own-required/", jwt_required(authentication_class=CookieReader)(page)),
+    path("own-way/", jwt_required(authentication_class=OwnWay)(page)),
+    path("own-async-way/", jwt_required(authentication_class=OwnWay)(apage)),
     path("own-split/", jwt_required(authentication_class=SplitCookieReader)(page)),
     path("own-stateless/", jwt_required(authentication_class=StatelessCookieReader)(page)),
     path("own-api/", OwnAPI.as_view()),
@@ -230,6 +245,22 @@ def test_a_csrf_token_that_was_replaced_is_not_good_any_more(browser):
     browser.csrf_token = after
     assert browser.send("POST", "/page/").status_code == 200
     assert len(CHANGES) == 1
+
+
+@pytest.mark.parametrize("url", ["/own-way/", "/own-async-way/", "/exempt/"])
+def test_a_class_that_authenticates_in_its_own_way_has_the_csrf_check_too(url, settings, user):
+    settings.JWTAUTH = {"AUTHENTICATION_CLASS": f"{__name__}.OwnWay"}
+    access = sessions.start(user).access
+    client = Client(enforce_csrf_checks=True)
+    client.cookies["mine"] = access
+    for headers in ({}, {"Authorization": "Basic eDp5"}):
+        response = client.post(url, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
+    assert client.get(url).json()["user"] == str(user.pk)
+    assert not CHANGES
+    client.cookies["csrftoken"] = token = get_random_string(32)
+    for headers in ({"X-CSRFToken": token}, {"Authorization": f"JWT {access}"}, {"Authorization": f"Bearer {access}"}):
+        assert client.post(url, headers=headers).status_code == 200
 
 
 def test_a_token_that_is_split_into_two_cookies_has_the_csrf_check_too(user):
