@@ -80,8 +80,8 @@ class BearerAuthentication(BaseAuthentication):
             InvalidTokenError: if the token is refused. It is an ``AuthenticationFailed`` too, with ``detail``, ``code``
                 and ``reason``.
             Unavailable: if the token cannot be checked at the moment, or the database is away.
-            PermissionDenied: if a subclass has found the token in a cookie, and the CSRF check of an unsafe method
-                fails.
+            PermissionDenied: if a subclass has found the token in a cookie or a session, and the CSRF check of an
+                unsafe method fails.
         """
         try:
             if (found := self._recall(request)) is not None:
@@ -91,7 +91,7 @@ class BearerAuthentication(BaseAuthentication):
             if raw is not None:
                 raw = hide(raw)
                 found = self.authenticate_token(raw)
-                if self._may_read_cookies and _is_in_cookie(request, raw):
+                if self._may_read_cookies and _may_be_forged(request, raw):
                     enforce_csrf(_django_request(request))
                 return found
         except InvalidTokenError as error:
@@ -118,7 +118,7 @@ class BearerAuthentication(BaseAuthentication):
         """Return the token in the header as it was sent, or ``None`` if the header is missing or has another scheme.
 
         It is hidden from error reports: its ``reveal()`` gives the text. A subclass may return text. If it returns what
-        it has found in a cookie, ``authenticate()`` makes Django's CSRF check.
+        it has found in a cookie or a session, ``authenticate()`` makes Django's CSRF check.
 
         With ``IGNORE_FOREIGN_TOKENS``, also ``None`` if the token is visibly not ours.
 
@@ -420,17 +420,18 @@ def _digest(request: Request | HttpRequest, max_length: int) -> bytes | None:
     return sha256(raw.encode("ascii", "replace")).digest()
 
 
-def _is_in_cookie(request: Request | HttpRequest, raw: Secret) -> bool:
-    """Tell whether a browser may have sent a token by itself: in a cookie, and not in the header too.
+def _may_be_forged(request: Request | HttpRequest, raw: Secret) -> bool:
+    """Tell whether a browser may have sent by itself what led to a token: a cookie, or a session that a cookie names.
 
-    Its signature is looked for. The rest may be in another cookie, and the characters between them may be encoded.
+    Its signature is looked for. The rest may be elsewhere, and the characters between them may be encoded.
     """
-    signature = Secret(raw.reveal_bytes().rpartition(b".")[2] or raw.reveal_bytes())
     meta = _django_request(request).META
-    cookies, header = (
-        meta.get(f"HTTP_{name}", "").encode("latin-1", "replace") for name in ("COOKIE", "AUTHORIZATION")
+    signature = Secret((raw.reveal_bytes().rpartition(b".")[2] or raw.reveal_bytes()).decode("latin-1"))
+    return bool(meta.get("HTTP_COOKIE")) and not any(
+        signature.reveal() in meta[name]
+        for name in list(meta)
+        if name == "QUERY_STRING" or (name.startswith("HTTP_") and name not in ("HTTP_COOKIE", "HTTP_REFERER"))
     )
-    return signature.reveal() in cookies and signature.reveal() not in header
 
 
 def _bearer_words(request: Request | HttpRequest) -> list[Secret] | None:

@@ -59,6 +59,13 @@ class SplitCookieReader(JWTAuthentication):
         return ".".join(parts) if all(parts) else super().get_raw_token(request)
 
 
+class SessionReader(JWTAuthentication):
+    """Browsers get no token at all: it is in Django's session."""
+
+    def get_raw_token(self, request):
+        return request.headers.get("X-Token") or request.session.get("token") or super().get_raw_token(request)
+
+
 class OwnWay(JWTAuthentication):
     """As it was written for Simple JWT."""
 
@@ -88,6 +95,7 @@ urlpatterns = [
     path("own-required/", jwt_required(authentication_class=CookieReader)(page)),
     path("own-way/", jwt_required(authentication_class=OwnWay)(page)),
     path("own-async-way/", jwt_required(authentication_class=OwnWay)(apage)),
+    path("own-session/", jwt_required(authentication_class=SessionReader)(page)),
     path("own-split/", jwt_required(authentication_class=SplitCookieReader)(page)),
     path("own-stateless/", jwt_required(authentication_class=StatelessCookieReader)(page)),
     path("own-api/", OwnAPI.as_view()),
@@ -245,6 +253,19 @@ def test_a_csrf_token_that_was_replaced_is_not_good_any_more(browser):
     browser.csrf_token = after
     assert browser.send("POST", "/page/").status_code == 200
     assert len(CHANGES) == 1
+
+
+def test_a_token_in_a_session_has_the_csrf_check_too(user):
+    client = Client(enforce_csrf_checks=True)
+    access = sessions.start(user).access
+    session = client.session
+    session["token"] = access
+    session.save()
+    response = client.post("/own-session/")
+    assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
+    client.cookies["csrftoken"] = token = get_random_string(32)
+    for headers in ({"X-CSRFToken": token}, {"X-Token": access}, {"Authorization": f"Bearer {access}"}):
+        assert client.post("/own-session/", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("url", ["/own-way/", "/own-async-way/", "/exempt/"])
